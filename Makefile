@@ -1,0 +1,47 @@
+# Every target sets itself up: the first one creates .venv and installs raydet into it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: install build test test-all lint types shape bench demo demo-trees docs clean
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,viz]'
+	touch $(READY)
+
+install: $(READY)
+
+build: $(READY)
+	$(BIN)/pip install --quiet build && $(BIN)/python -m build --wheel
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -m ''
+
+lint: $(READY)
+	$(BIN)/pre-commit run --all-files
+
+types: $(READY)
+	$(BIN)/mypy
+
+shape: $(READY)
+	$(BIN)/python tools/shape.py raydet=raydet ops=ops
+
+bench: $(READY)
+	$(BIN)/python tools/bench.py
+
+demo: $(READY)
+	$(BIN)/python -m raydet.cli demo nuclei
+
+demo-trees: $(READY)
+	$(BIN)/python -m raydet.cli demo trees
+
+docs: $(READY)
+	$(BIN)/python tools/docs.py
+
+clean:
+	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache work_dirs *.egg-info

@@ -1,0 +1,171 @@
+"""Where each registered name lives: `type -> "module:attribute"`, resolved when first used.
+
+Adding a member is one line here. `tests/contracts/test_registries.py` resolves every line and compares the constructor
+arguments with those that the 2.x configs may use.
+"""
+
+from __future__ import annotations
+
+
+def _at(module: str, *names: str, **renamed: str) -> dict[str, str]:
+    """Entries for `names` that are attributes of `module`; `renamed` gives `type=attribute` pairs."""
+    return {**{name: f"{module}:{name}" for name in names}, **{k: f"{module}:{v}" for k, v in renamed.items()}}
+
+
+BACKBONES = {
+    **_at("raydet.backbones.resnet", "ResNet"),
+    **_at("raydet.backbones.mobilenet_v2", "MobileNetV2"),
+}
+NECKS = _at("raydet.necks.fpn", "FPN")
+SHARED_HEADS = _at("raydet.heads.roi.shared", "ResLayer")
+ROI_EXTRACTORS = _at("raydet.heads.roi.extractor", "SingleRoIExtractor")
+HEADS = {
+    **_at("raydet.heads.dense.rpn", "RPNHead"),
+    **_at("raydet.heads.dense.retina", "RetinaHead"),
+    **_at("raydet.heads.dense.anchor", "AnchorHead"),
+    **_at("raydet.heads.roi.standard", "StandardRoIHead"),
+    **_at(
+        "raydet.heads.roi.bbox", "BBoxHead", "ConvFCBBoxHead", "Shared2FCBBoxHead", "Shared4Conv1FCBBoxHead"
+    ),
+    **_at("raydet.heads.mask.fcn", "FCNMaskHead"),
+}
+# Single-stage detectors are names for one class, and so are two-stage ones.
+DETECTORS = {
+    **_at(
+        "raydet.detectors.single_stage",
+        "SingleStageDetector",
+        RetinaNet="SingleStageDetector",
+    ),
+    **_at("raydet.detectors.rpn", "RPN"),
+    **_at(
+        "raydet.detectors.two_stage",
+        "TwoStageDetector",
+        "FastRCNN",
+        FasterRCNN="TwoStageDetector",
+        MaskRCNN="TwoStageDetector",
+    ),
+}
+
+LOSSES = {
+    **_at("raydet.losses.cross_entropy", "CrossEntropyLoss"),
+    **_at("raydet.losses.focal", "FocalLoss"),
+    **_at("raydet.losses.smooth_l1", "L1Loss", "SmoothL1Loss"),
+    **_at("raydet.losses.iou", "IoULoss", "BoundedIoULoss", "GIoULoss", "DIoULoss", "CIoULoss"),
+    **_at("raydet.losses.mse", "MSELoss"),
+    **_at("raydet.losses.balanced_l1", "BalancedL1Loss"),
+}
+ASSIGNERS = _at("raydet.assignment.max_iou", "MaxIoUAssigner")
+SAMPLERS = _at("raydet.assignment.samplers", "RandomSampler", "PseudoSampler")
+MATCH_COSTS: dict[str, str] = {}
+IOU_CALCULATORS = _at("raydet.geometry.iou", "BboxOverlaps2D")
+BBOX_CODERS = _at("raydet.geometry.coders", "DeltaXYWHBBoxCoder", "LegacyDeltaXYWHBBoxCoder", "PseudoBBoxCoder")
+PRIOR_GENERATORS = _at(
+    "raydet.geometry.priors",
+    "AnchorGenerator",
+    "LegacyAnchorGenerator",
+    "SSDAnchorGenerator",
+    "LegacySSDAnchorGenerator",
+    "YOLOAnchorGenerator",
+)
+
+DATASETS = {
+    **_at("raydet.datasets.custom", "CustomDataset"),
+    **_at("raydet.datasets.coco", "CocoDataset"),
+    **_at("raydet.datasets.wrappers", "RepeatDataset", "ConcatDataset", "ClassBalancedDataset"),
+}
+TRANSFORMS = {
+    **_at("raydet.transforms.compose", "Compose"),
+    **_at("raydet.transforms.loading", "LoadImageFromFile", "LoadAnnotations", "LoadProposals", "FilterAnnotations"),
+    **_at("raydet.transforms.resize", "Resize"),
+    **_at("raydet.transforms.flip", "RandomFlip"),
+    **_at("raydet.transforms.crop", "RandomCrop"),
+    **_at("raydet.transforms.normalize", "Normalize"),
+    **_at("raydet.transforms.pad", "Pad"),
+    **_at("raydet.transforms.color", "PhotoMetricDistortion"),
+    **_at(
+        "raydet.transforms.formatting",
+        "ToTensor",
+        "ImageToTensor",
+        "Transpose",
+        "ToDataContainer",
+        "DefaultFormatBundle",
+        "Collect",
+        "WrapFieldsToLists",
+    ),
+    **_at("raydet.transforms.test_time", "MultiScaleFlipAug"),
+}
+
+HOOKS = {
+    **_at("raydet.engine.hooks.checkpoint", "CheckpointHook"),
+    **_at("raydet.engine.hooks.evaluation", "EvalHook", "DistEvalHook"),
+    **_at("raydet.engine.hooks.optimizer", "OptimizerHook", "GradientCumulativeOptimizerHook"),
+    **_at("raydet.engine.hooks.checks", "CheckInvalidLossHook", "NumClassCheckHook"),
+    **_at("raydet.engine.hooks.timing", "IterTimerHook"),
+    **_at("raydet.engine.hooks.sampler_seed", "DistSamplerSeedHook"),
+    **_at("raydet.engine.hooks.text_logger", "TextLoggerHook"),
+    **_at("raydet.engine.hooks.tensorboard", "TensorboardLoggerHook"),
+    **_at("raydet.engine.hooks.ema", "EMAHook", "ExpMomentumEMAHook", "LinearMomentumEMAHook"),
+    **_at(
+        "raydet.engine.hooks.lr",
+        "FixedLrUpdaterHook",
+        "StepLrUpdaterHook",
+        "ExpLrUpdaterHook",
+        "PolyLrUpdaterHook",
+        "InvLrUpdaterHook",
+        "CosineAnnealingLrUpdaterHook",
+    ),
+}
+RUNNERS = _at("raydet.engine.runner", "EpochBasedRunner", "IterBasedRunner")
+OPTIMIZERS = _at(
+    "torch.optim",
+    "ASGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "LBFGS",
+    "NAdam",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SGD",
+    "SparseAdam",
+)
+OPTIMIZER_BUILDERS = _at("raydet.engine.optimizers", "DefaultOptimizerConstructor")
+
+LAYERS = {
+    # convolutions
+    **_at("torch.nn", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d", "ConvTranspose3d", Conv="Conv2d"),
+    **_at("torch.nn", deconv="ConvTranspose2d", deconv3d="ConvTranspose3d"),
+    **_at("raydet.layers.conv_variants", "ConvWS", "Conv2dAdaptivePadding"),
+    # normalisation
+    **_at("torch.nn", BN="BatchNorm2d", BN1d="BatchNorm1d", BN2d="BatchNorm2d", BN3d="BatchNorm3d"),
+    **_at("torch.nn", GN="GroupNorm", LN="LayerNorm", IN="InstanceNorm2d"),
+    **_at("torch.nn", IN1d="InstanceNorm1d", IN2d="InstanceNorm2d", IN3d="InstanceNorm3d"),
+    **_at("raydet.layers.sync_bn", SyncBN="SyncBatchNorm", MMSyncBN="SyncBatchNorm"),
+    # activations
+    **_at("torch.nn", "ReLU", "LeakyReLU", "PReLU", "RReLU", "ReLU6", "ELU", "Sigmoid", "Tanh", "GELU", "SiLU"),
+    **_at("raydet.layers.activations", "Clamp", "HSigmoid", "HSwish", "Swish", Clip="Clamp"),
+    # padding, upsampling, dropout, linear
+    **_at("torch.nn", zero="ZeroPad2d", reflect="ReflectionPad2d", replicate="ReplicationPad2d", Linear="Linear"),
+    **_at("raydet.layers.upsample", nearest="nearest", bilinear="bilinear", pixel_shuffle="PixelShufflePack"),
+    **_at("raydet.layers.drop", "Dropout", "DropPath"),
+    # blocks that configs name
+    **_at("raydet.layers.conv_module", "ConvModule"),
+    # pooling of regions
+    **_at("raydet_ops", "RoIAlign", "RoIPool"),
+}
+INITIALIZERS = _at(
+    "raydet.layers.initializers",
+    "Constant",
+    "Xavier",
+    "Normal",
+    "TruncNormal",
+    "Uniform",
+    "Kaiming",
+    "Caffe2Xavier",
+    "Pretrained",
+)
+# Data sets find their metric by name, since evaluation stands below them.
+METRICS = {**_at("raydet.evaluation.coco", coco="evaluate_coco"), **_at("raydet.evaluation.voc", voc="evaluate_voc")}
