@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install build test test-all lint types shape bench demo demo-trees docs clean
+.PHONY: install build test test-all conformance lint types shape bench demo demo-trees docs clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -21,6 +21,11 @@ test: $(READY)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest -m ''
+	$(BIN)/python tools/conformance.py --all
+
+# Compares with the packs of reference numbers where they are at hand; see tools/conformance.py.
+conformance: $(READY)
+	$(BIN)/python tools/conformance.py
 
 lint: $(READY)
 	$(BIN)/pre-commit run --all-files
@@ -29,7 +34,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 shape: $(READY)
-	$(BIN)/python tools/shape.py raydet=raydet ops=ops
+	$(BIN)/python tools/shape.py
 
 bench: $(READY)
 	$(BIN)/python tools/bench.py
