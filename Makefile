@@ -46,7 +46,7 @@ demo-trees: $(READY)
 	$(BIN)/python -m raydet.cli demo trees
 
 docs: $(READY)
-	$(BIN)/python tools/docs.py
+	$(BIN)/sphinx-build -q -W -b html docs site
 
 clean:
 	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache work_dirs *.egg-info

@@ -123,9 +123,9 @@ def place_of(cfg: Any, key: str | None = None) -> str:
     return f"{place}: " if place else ""
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
+def nearest(name: str, valid: Iterable[str], cutoff: float = 0.5) -> str:
     """A hint such as `; did you mean 'FPN'?`, or the empty string."""
-    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=cutoff)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -13,7 +13,7 @@ def _at(module: str, *names: str, **renamed: str) -> dict[str, str]:
 
 
 BACKBONES = {
-    **_at("raydet.backbones.resnet", "ResNet"),
+    **_at("raydet.backbones.resnet", "ResNet", "ResNetV1d"),
     **_at("raydet.backbones.mobilenet_v2", "MobileNetV2"),
 }
 NECKS = _at("raydet.necks.fpn", "FPN")
@@ -24,9 +24,7 @@ HEADS = {
     **_at("raydet.heads.dense.retina", "RetinaHead"),
     **_at("raydet.heads.dense.anchor", "AnchorHead"),
     **_at("raydet.heads.roi.standard", "StandardRoIHead"),
-    **_at(
-        "raydet.heads.roi.bbox", "BBoxHead", "ConvFCBBoxHead", "Shared2FCBBoxHead", "Shared4Conv1FCBBoxHead"
-    ),
+    **_at("raydet.heads.roi.bbox", "BBoxHead", "ConvFCBBoxHead", "Shared2FCBBoxHead", "Shared4Conv1FCBBoxHead"),
     **_at("raydet.heads.mask.fcn", "FCNMaskHead"),
 }
 # Single-stage detectors are names for one class, and so are two-stage ones.
@@ -53,12 +51,31 @@ LOSSES = {
     **_at("raydet.losses.iou", "IoULoss", "BoundedIoULoss", "GIoULoss", "DIoULoss", "CIoULoss"),
     **_at("raydet.losses.mse", "MSELoss"),
     **_at("raydet.losses.balanced_l1", "BalancedL1Loss"),
+    **_at("raydet.losses.gaussian_focal", "GaussianFocalLoss"),
+    **_at("raydet.losses.generalized_focal", "QualityFocalLoss", "DistributionFocalLoss"),
+    **_at("raydet.losses.varifocal", "VarifocalLoss"),
+    **_at("raydet.losses.distillation", "KnowledgeDistillationKLDivLoss"),
+    **_at("raydet.losses.dice", "DiceLoss"),
+    **_at("raydet.losses.ghm", "GHMC", "GHMR"),
+    **_at("raydet.losses.seesaw", "SeesawLoss"),
+    **_at("raydet.losses.associative_embedding", "AssociativeEmbeddingLoss"),
 }
 ASSIGNERS = _at("raydet.assignment.max_iou", "MaxIoUAssigner")
-SAMPLERS = _at("raydet.assignment.samplers", "RandomSampler", "PseudoSampler")
+SAMPLERS = {
+    **_at("raydet.assignment.samplers", "RandomSampler", "PseudoSampler", "MaskPseudoSampler"),
+    **_at("raydet.assignment.balanced", "InstanceBalancedPosSampler", "IoUBalancedNegSampler", "CombinedSampler"),
+}
 MATCH_COSTS: dict[str, str] = {}
 IOU_CALCULATORS = _at("raydet.geometry.iou", "BboxOverlaps2D")
-BBOX_CODERS = _at("raydet.geometry.coders", "DeltaXYWHBBoxCoder", "LegacyDeltaXYWHBBoxCoder", "PseudoBBoxCoder")
+BBOX_CODERS = _at(
+    "raydet.geometry.coders",
+    "DeltaXYWHBBoxCoder",
+    "LegacyDeltaXYWHBBoxCoder",
+    "PseudoBBoxCoder",
+    "DistancePointBBoxCoder",
+    "TBLRBBoxCoder",
+    "YOLOBBoxCoder",
+)
 PRIOR_GENERATORS = _at(
     "raydet.geometry.priors",
     "AnchorGenerator",
@@ -66,6 +83,8 @@ PRIOR_GENERATORS = _at(
     "SSDAnchorGenerator",
     "LegacySSDAnchorGenerator",
     "YOLOAnchorGenerator",
+    "PointGenerator",
+    "MlvlPointGenerator",
 )
 
 DATASETS = {
@@ -98,7 +117,13 @@ TRANSFORMS = {
 HOOKS = {
     **_at("raydet.engine.hooks.checkpoint", "CheckpointHook"),
     **_at("raydet.engine.hooks.evaluation", "EvalHook", "DistEvalHook"),
-    **_at("raydet.engine.hooks.optimizer", "OptimizerHook", "GradientCumulativeOptimizerHook"),
+    **_at(
+        "raydet.engine.hooks.optimizer",
+        "OptimizerHook",
+        "GradientCumulativeOptimizerHook",
+        "Fp16OptimizerHook",
+        "GradientCumulativeFp16OptimizerHook",
+    ),
     **_at("raydet.engine.hooks.checks", "CheckInvalidLossHook", "NumClassCheckHook"),
     **_at("raydet.engine.hooks.timing", "IterTimerHook"),
     **_at("raydet.engine.hooks.sampler_seed", "DistSamplerSeedHook"),
@@ -113,9 +138,26 @@ HOOKS = {
         "PolyLrUpdaterHook",
         "InvLrUpdaterHook",
         "CosineAnnealingLrUpdaterHook",
+        "FlatCosineAnnealingLrUpdaterHook",
+        "CosineRestartLrUpdaterHook",
+        "LinearAnnealingLrUpdaterHook",
+        "YOLOXLrUpdaterHook",
+    ),
+    **_at(
+        "raydet.engine.hooks.cyclic",
+        "CyclicLrUpdaterHook",
+        "CyclicMomentumUpdaterHook",
+        "OneCycleLrUpdaterHook",
+        "OneCycleMomentumUpdaterHook",
+    ),
+    **_at(
+        "raydet.engine.hooks.momentum",
+        "StepMomentumUpdaterHook",
+        "CosineAnnealingMomentumUpdaterHook",
+        "LinearAnnealingMomentumUpdaterHook",
     ),
 }
-RUNNERS = _at("raydet.engine.runner", "EpochBasedRunner", "IterBasedRunner")
+RUNNERS = _at("raydet.engine.runner", "EpochBasedRunner", "IterBasedRunner", Runner="EpochBasedRunner")
 OPTIMIZERS = _at(
     "torch.optim",
     "ASGD",
@@ -132,40 +174,47 @@ OPTIMIZERS = _at(
     "SGD",
     "SparseAdam",
 )
-OPTIMIZER_BUILDERS = _at("raydet.engine.optimizers", "DefaultOptimizerConstructor")
+OPTIMIZER_BUILDERS = {
+    **_at("raydet.engine.optimizers", "DefaultOptimizerConstructor"),
+    **_at("raydet.engine.layer_decay", "LearningRateDecayOptimizerConstructor"),
+}
 
 LAYERS = {
     # convolutions
     **_at("torch.nn", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d", "ConvTranspose3d", Conv="Conv2d"),
     **_at("torch.nn", deconv="ConvTranspose2d", deconv3d="ConvTranspose3d"),
-    **_at("raydet.layers.conv_variants", "ConvWS", "Conv2dAdaptivePadding"),
+    **_at("raydet.layers.conv_variants", "Conv2dAdaptivePadding", ConvWS="ConvWS2d"),
     # normalisation
     **_at("torch.nn", BN="BatchNorm2d", BN1d="BatchNorm1d", BN2d="BatchNorm2d", BN3d="BatchNorm3d"),
     **_at("torch.nn", GN="GroupNorm", LN="LayerNorm", IN="InstanceNorm2d"),
     **_at("torch.nn", IN1d="InstanceNorm1d", IN2d="InstanceNorm2d", IN3d="InstanceNorm3d"),
-    **_at("raydet.layers.sync_bn", SyncBN="SyncBatchNorm", MMSyncBN="SyncBatchNorm"),
+    **_at("raydet.layers.sync_bn", SyncBN="SyncBatchNorm", MMSyncBN="MMSyncBatchNorm"),
     # activations
     **_at("torch.nn", "ReLU", "LeakyReLU", "PReLU", "RReLU", "ReLU6", "ELU", "Sigmoid", "Tanh", "GELU", "SiLU"),
-    **_at("raydet.layers.activations", "Clamp", "HSigmoid", "HSwish", "Swish", Clip="Clamp"),
+    **_at("torch.nn", HSwish="Hardswish"),
+    **_at("raydet.layers.activations", "Clamp", "HSigmoid", "Swish", Clip="Clamp"),
     # padding, upsampling, dropout, linear
     **_at("torch.nn", zero="ZeroPad2d", reflect="ReflectionPad2d", replicate="ReplicationPad2d", Linear="Linear"),
-    **_at("raydet.layers.upsample", nearest="nearest", bilinear="bilinear", pixel_shuffle="PixelShufflePack"),
+    **_at("torch.nn", nearest="Upsample", bilinear="Upsample"),
+    **_at("raydet.layers.upsample", pixel_shuffle="PixelShufflePack"),
     **_at("raydet.layers.drop", "Dropout", "DropPath"),
     # blocks that configs name
     **_at("raydet.layers.conv_module", "ConvModule"),
     # pooling of regions
     **_at("raydet_ops", "RoIAlign", "RoIPool"),
 }
-INITIALIZERS = _at(
-    "raydet.layers.initializers",
-    "Constant",
-    "Xavier",
-    "Normal",
-    "TruncNormal",
-    "Uniform",
-    "Kaiming",
-    "Caffe2Xavier",
-    "Pretrained",
-)
+INITIALIZERS = {
+    **_at(
+        "raydet.layers.initializers",
+        "Constant",
+        "Xavier",
+        "Normal",
+        "TruncNormal",
+        "Uniform",
+        "Kaiming",
+        "Caffe2Xavier",
+    ),
+    **_at("raydet.checkpoint.pretrained", "Pretrained"),
+}
 # Data sets find their metric by name, since evaluation stands below them.
 METRICS = {**_at("raydet.evaluation.coco", coco="evaluate_coco"), **_at("raydet.evaluation.voc", voc="evaluate_voc")}

@@ -1,0 +1,3 @@
+_base_ = './schedule_1x.py'
+lr_config = dict(step=[16, 22])
+runner = dict(max_epochs=24)

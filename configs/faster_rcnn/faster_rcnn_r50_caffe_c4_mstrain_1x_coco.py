@@ -1,0 +1,2 @@
+_base_ = './faster_rcnn_r50_caffe_c4_1x_coco.py'
+data = dict(train=dict(pipeline={{ _base_.caffe.box_train_several }}))

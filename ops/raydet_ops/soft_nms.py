@@ -1,0 +1,82 @@
+"""Soft non-maximum suppression (arXiv:1704.04503): overlapped boxes lose score instead of being dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raydet_ops._arrays import as_given, to_tensor
+
+Array = TypeVar("Array", Tensor, np.ndarray)
+Decay = Callable[[np.ndarray], np.ndarray]
+
+
+def soft_nms(
+    boxes: Array,
+    scores: Array,
+    iou_threshold: float = 0.3,
+    sigma: float = 0.5,
+    min_score: float = 1e-3,
+    method: str = "linear",
+    offset: int = 0,
+) -> tuple[Array, Array]:
+    """Lower the score of every box by its overlap with better ones; drop what falls below `min_score`.
+
+    Args:
+        boxes: `(R, 4)` xyxy, tensor or array.
+        scores: `(R,)`.
+        iou_threshold: overlap from which `naive` drops and `linear` lowers.
+        sigma: width of `gaussian`.
+        min_score: boxes whose score falls below are dropped.
+        method: `linear`, `gaussian` or `naive` (plain suppression).
+        offset: 1 when `x2`, `y2` are the last pixel inside the box, 0 when they are its border.
+
+    Returns:
+        `(D, 5)` kept boxes with lowered scores in the order of their selection, and their `(D,)` indices.
+
+    Raises:
+        ValueError: unknown method or offset.
+    """
+    decays: dict[str, Decay] = {
+        "naive": lambda iou: (iou < iou_threshold).astype(np.float32),
+        "linear": lambda iou: np.where(iou >= iou_threshold, 1 - iou, 1),
+        "gaussian": lambda iou: np.exp(-(iou**2) / sigma),
+    }
+    if method not in decays:
+        raise ValueError(f"method must be one of {sorted(decays)}, got {method!r}")
+    if offset not in (0, 1):
+        raise ValueError(f"offset must be 0 or 1, got {offset!r}")
+    plain_boxes, plain_scores = (to_tensor(x).detach().cpu().numpy() for x in (boxes, scores))
+    keep, kept_scores = _select(plain_boxes, plain_scores, decays[method], min_score, offset)
+    dets = np.concatenate([plain_boxes[keep], kept_scores[:, None]], axis=1)
+    return as_given(torch.from_numpy(dets), boxes), as_given(torch.from_numpy(keep), boxes)
+
+
+def _select(
+    boxes: np.ndarray, scores: np.ndarray, decay: Decay, min_score: float, offset: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices and lowered scores in the order of their selection."""
+    left, scores = np.arange(len(boxes)), scores.copy()
+    keep: list[int] = []
+    kept_scores: list[float] = []
+    while len(left):
+        place = int(scores[left].argmax())
+        best = left[place]
+        keep.append(int(best))
+        kept_scores.append(scores[best])
+        left = np.delete(left, place)
+        scores[left] *= decay(_iou(boxes[best], boxes[left], offset))
+        left = left[scores[left] >= min_score]
+    return np.asarray(keep, dtype=np.int64), np.asarray(kept_scores, dtype=scores.dtype)
+
+
+def _iou(box: np.ndarray, boxes: np.ndarray, offset: int) -> np.ndarray:
+    """Overlap of one box with others."""
+    top_left, bottom_right = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    inter = np.maximum(bottom_right - top_left + offset, 0).prod(axis=1)
+    area, areas = (box[2:] - box[:2] + offset).prod(), (boxes[:, 2:] - boxes[:, :2] + offset).prod(axis=1)
+    return inter / (area + areas - inter)  # type: ignore[no-any-return]

@@ -1,0 +1,22 @@
+"""Assigners, samplers, and the one function that turns them into targets."""
+
+from raydet.assignment.balanced import CombinedSampler, InstanceBalancedPosSampler, IoUBalancedNegSampler
+from raydet.assignment.base import BaseAssigner, BaseSampler
+from raydet.assignment.max_iou import MaxIoUAssigner
+from raydet.assignment.result import AssignResult, MaskSamplingResult, SamplingResult
+from raydet.assignment.samplers import MaskPseudoSampler, PseudoSampler, RandomSampler
+
+__all__ = [
+    "AssignResult",
+    "BaseAssigner",
+    "BaseSampler",
+    "CombinedSampler",
+    "InstanceBalancedPosSampler",
+    "IoUBalancedNegSampler",
+    "MaskPseudoSampler",
+    "MaskSamplingResult",
+    "MaxIoUAssigner",
+    "PseudoSampler",
+    "RandomSampler",
+    "SamplingResult",
+]

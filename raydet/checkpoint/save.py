@@ -1,0 +1,114 @@
+"""Write a checkpoint so that no reader ever sees half of it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path, PurePath
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+import raydet
+from raydet.checkpoint.read import unwrap
+from raydet.checkpoint.safe import CheckpointError, read_safely
+
+
+def weights_to_cpu(state_dict: Mapping[str, Tensor]) -> OrderedDict[str, Tensor]:
+    """The same state dict with every tensor on the CPU; tensors that are there already are not copied."""
+    on_cpu = OrderedDict((key, value.detach().cpu()) for key, value in state_dict.items())
+    if hasattr(state_dict, "_metadata"):
+        on_cpu._metadata = state_dict._metadata  # type: ignore[attr-defined]
+    return on_cpu
+
+
+def plain(value: Any) -> Any:
+    """`value` with tensors on the CPU, every kind of dict as a dict, and paths as text."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(plain(each) for each in value)
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def save_checkpoint(
+    model: nn.Module,
+    filename: str | Path,
+    optimizer: Optimizer | Mapping[str, Optimizer] | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> None:
+    """Write `{meta, state_dict, optimizer}`, the layout of 2.x, under a temporary name and rename it when complete.
+
+    Args:
+        model: its `state_dict` is written, and its `CLASSES` into `meta`.
+        filename: the file; folders are made.
+        optimizer: one, or several by name; left out when None.
+        meta: more entries, such as `epoch` and `iter`. `raydet_version` and `time` are added.
+
+    Raises:
+        TypeError: `meta` is no dict, or holds something that a safe load could not read back.
+        ValueError: `filename` is a URL.
+    """
+    if meta is not None and not isinstance(meta, Mapping):
+        raise TypeError(f"meta must be a dict or None, got {type(meta).__name__}")
+    if "://" in str(filename):
+        raise ValueError(
+            f"checkpoints are written to local files, got {filename}; copy the file to its store afterwards"
+        )
+    model = unwrap(model)
+    notes = {**plain(meta or {}), "raydet_version": raydet.__version__, "time": time.asctime()}
+    if getattr(model, "CLASSES", None) is not None:
+        notes["CLASSES"] = plain(model.CLASSES)
+    _check_readable(notes)
+    checkpoint: dict[str, Any] = {"meta": notes, "state_dict": weights_to_cpu(model.state_dict())}
+    if isinstance(optimizer, Optimizer):
+        checkpoint["optimizer"] = plain(optimizer.state_dict())
+    elif optimizer is not None:
+        checkpoint["optimizer"] = {name: plain(each.state_dict()) for name, each in optimizer.items()}
+    write_atomically(checkpoint, Path(filename))
+
+
+def write_atomically(content: Any, path: Path) -> None:
+    """`torch.save` to a temporary name beside `path`, flushed to the disk, then renamed to `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_readable(meta: dict[str, Any]) -> None:
+    for key, value in meta.items():
+        buffer = BytesIO()
+        try:
+            torch.save(_without_arrays(value), buffer)
+            buffer.seek(0)
+            read_safely(buffer, f"meta[{key!r}]")
+        except (CheckpointError, pickle.PicklingError, AttributeError, TypeError) as error:
+            raise TypeError(
+                f"meta[{key!r}] holds a {type(value).__name__} that a safe load could not read back ({error}); "
+                "store plain values: numbers, text, tensors, arrays, and lists and dicts of them"
+            ) from error
+
+
+def _without_arrays(value: Any) -> Any:
+    """`value` without its bulk, which is always readable."""
+    if isinstance(value, Tensor):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_arrays(each) for key, each in value.items()}
+    return [_without_arrays(each) for each in value] if type(value) in (list, tuple) else value

@@ -1,0 +1,7 @@
+"""`python -m raydet.cli`."""
+
+import sys
+
+from raydet.cli.app import main
+
+sys.exit(main())

@@ -1,0 +1,79 @@
+"""`raydet test`: run a checkpoint over a data set, measure, write and draw the results."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from raydet.cli.options import add_config, add_device, load_config, resolve_device
+from raydet.cli.run_folder import find_checkpoint
+
+EXAMPLES = """examples:
+  raydet test retinanet_r50_fpn_1x_coco work_dirs/my-run --eval bbox
+  raydet test my_config.py epoch_12.pth --eval bbox segm --eval-options classwise=True --out results.pkl
+  raydet test my_config.py epoch_12.pth --show-dir drawn/
+  raydet test my_config.py epoch_12.pth --format-only --eval-options jsonfile_prefix=submission/results"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    from raydet.config import DictAction
+
+    add_config(parser)
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="file, or run folder: its best or newest checkpoint")
+    parser.add_argument("--eval", nargs="+", metavar="METRIC", help="bbox, segm, proposal, mAP ...; else the config's")
+    parser.add_argument("--eval-options", nargs="+", action=DictAction, default={}, metavar="KEY=VALUE")
+    parser.add_argument("--out", metavar="FILE", help="also write the raw results to a .pkl or .json file")
+    parser.add_argument("--format-only", action="store_true", help="write files for a test server instead of measuring")
+    parser.add_argument("--show-dir", metavar="DIR", help="also draw the results")
+    parser.add_argument("--show-score-thr", type=float, default=0.3, metavar="S", help="least score drawn (0.3)")
+    parser.add_argument("--split", choices=("test", "val"), default="test", help="data.test or data.val of the config")
+    parser.add_argument("--work-dir", metavar="DIR", help="where eval.json goes; the run folder if one is given")
+    add_device(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Test, then print the numbers."""
+    cfg = load_config(args)
+    checkpoint = find_checkpoint(args.checkpoint)
+    from raydet.engine import test
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(args.out) if args.out else Path(folder, "results.pkl") if args.show_dir else None
+        metrics = test(
+            cfg,
+            checkpoint,
+            work_dir=args.work_dir or (args.checkpoint if Path(args.checkpoint).is_dir() else None),
+            eval_metrics=args.eval,
+            eval_options=args.eval_options,
+            out=out,
+            format_only=args.format_only,
+            split=args.split,
+            device=resolve_device(args.device),
+        )
+        if args.show_dir and out is not None:
+            count = _draw(cfg, args, out)
+            print(f"{count} pictures in {args.show_dir}")
+    for name, value in metrics.items():
+        print(f"{name}: {value}")
+    return 0
+
+
+def _draw(cfg: Any, args: argparse.Namespace, results_file: Path) -> int:
+    from raydet.config import compat_cfg, update_data_root
+    from raydet.engine.data import evaluation_dataset
+    from raydet.visualization import image_file, show_result
+
+    if results_file.suffix == ".json":
+        raise ValueError("--show-dir needs --out with a .pkl file, or none")
+    cfg = compat_cfg(cfg)
+    update_data_root(cfg)
+    dataset = evaluation_dataset(cfg, args.split)
+    results = pickle.loads(results_file.read_bytes())  # written a moment ago
+    for i, result in enumerate(results):
+        image = image_file(dataset, i)
+        show_result(dataset, image, result, args.show_score_thr, Path(args.show_dir, image.name))
+    return len(results)

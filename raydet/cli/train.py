@@ -1,0 +1,89 @@
+"""`raydet train`: train the detector of a config."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from raydet.cli.options import add_config, load_config
+
+EXAMPLES = """examples:
+  raydet train retinanet_r50_fpn_1x_coco --num-workers 2
+  raydet train my_config.py --num-workers 8 --use-gpu --storage s3://bucket/runs --name first
+  raydet train my_config.py --name first --resume
+  raydet train my_config.py --local --work-dir runs/try --cfg-options runner.max_epochs=1
+  ray job submit --working-dir . -- raydet train my_config.py --num-workers 8 --use-gpu"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_config(parser)
+    where = parser.add_argument_group("where it runs")
+    where.add_argument("--num-workers", type=int, default=1, metavar="N", help="Ray Train workers (1)")
+    where.add_argument("--use-gpu", action="store_true", help="one GPU for each worker")
+    where.add_argument("--local", action="store_true", help="train in this process, without Ray")
+    where.add_argument("--address", metavar="URL", help="Ray cluster to join; a new one on this machine if left out")
+    where.add_argument("--carrier", choices=("ray", "torch"), default="ray", help="what reads: Ray Data or DataLoader")
+    where.add_argument("--max-failures", type=int, metavar="N", help="restarts after lost workers; -1 for no limit (3)")
+    folder = parser.add_argument_group("what it writes, and what it goes on from")
+    folder.add_argument("--work-dir", metavar="DIR", help="run folder; a new one in work_dirs/ if left out")
+    folder.add_argument("--storage", metavar="URI", help="folder of all runs, such as s3://bucket/runs")
+    folder.add_argument("--name", metavar="NAME", help="run folder inside --storage")
+    folder.add_argument("--resume", "--auto-resume", action="store_true", help="go on from the run's newest checkpoint")
+    folder.add_argument("--resume-from", metavar="FILE", help="go on from this checkpoint, in a new run")
+    how = parser.add_argument_group("how it trains")
+    how.add_argument("--seed", type=int, metavar="N", help="of all random draws")
+    how.add_argument("--deterministic", action="store_true", help="use deterministic operations only; slower")
+    how.add_argument("--no-validate", action="store_true", help="do not evaluate during training")
+    how.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate with the batch size")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, then say what came out and what can be done with it."""
+    cfg = load_config(args)
+    apply_arguments(cfg, args)
+    from raydet.distributed import train
+
+    work_dir = args.work_dir
+    if work_dir is None and args.storage is None and args.name is None:
+        work_dir = cfg.get("work_dir")
+    result = train(
+        cfg,
+        num_workers=args.num_workers,
+        use_gpu=args.use_gpu,
+        storage=args.storage,
+        name=args.name,
+        work_dir=work_dir,
+        resume=args.resume,
+        max_failures=args.max_failures,
+        local=args.local,
+        carrier=args.carrier,
+        address=args.address,
+    )
+    print(f"run folder: {result.folder}")
+    if result.metrics:
+        print("last evaluation: " + format_metrics(result.metrics))
+    if result.checkpoint is not None:
+        print(f"next: raydet test {args.config} {result.folder}")
+        print(f"      raydet infer IMAGE --run {result.folder} --out drawn/")
+    return 0
+
+
+def apply_arguments(cfg: Any, args: argparse.Namespace) -> None:
+    """Write what the arguments say about training into the config."""
+    if args.seed is not None:
+        cfg["seed"] = args.seed
+    if args.deterministic:
+        cfg["deterministic"] = True
+    if args.resume_from is not None:
+        cfg["resume_from"] = args.resume_from
+    if args.no_validate and "evaluation" in cfg:
+        del cfg["evaluation"]
+    if args.auto_scale_lr:
+        cfg.merge_from_dict({"auto_scale_lr.enable": True})
+
+
+def format_metrics(metrics: dict[str, Any]) -> str:
+    """The numbers of an evaluation on one line, without those that could not be measured (-1)."""
+    numbers = {name: value for name, value in metrics.items() if isinstance(value, (int, float)) and value >= 0}
+    return ", ".join(f"{name} {value:.4f}" for name, value in numbers.items())

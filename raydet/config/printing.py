@@ -1,0 +1,77 @@
+"""Writes a config as Python, YAML or JSON that reads back as the same config."""
+
+from __future__ import annotations
+
+import json
+import keyword
+from typing import Any
+
+import yaml
+
+WIDTH = 100
+_INDENT = 4
+
+
+def to_python(values: dict[Any, Any]) -> str:
+    """Assignments, one per top-level key; `dict(...)` where keys are names."""
+    return "".join(f"{key} = {_render(value, 0, len(str(key)) + 3)}\n" for key, value in values.items())
+
+
+def _render(value: Any, indent: int, used: int) -> str:
+    """One line if it fits behind `used` characters, else one line per element."""
+    line = _on_one_line(value)
+    if indent + used + len(line) <= WIDTH or not isinstance(value, (dict, list, tuple)) or not value:
+        return line
+    opening, parts, closing = _split(value)
+    inner = indent + _INDENT
+    lines = [f"{' ' * inner}{label}{_render(item, inner, len(label) + 1)}" for label, item in parts]
+    comma = "," if type(value) is tuple and len(value) == 1 else ""
+    return f"{opening}\n" + ",\n".join(lines) + comma + closing
+
+
+def _on_one_line(value: Any) -> str:
+    if not isinstance(value, (dict, list, tuple)):
+        return repr(value)
+    opening, parts, closing = _split(value)
+    comma = "," if type(value) is tuple and len(value) == 1 else ""
+    return opening + ", ".join(f"{label}{_on_one_line(item)}" for label, item in parts) + comma + closing
+
+
+def _split(value: Any) -> tuple[str, list[tuple[str, Any]], str]:
+    """Opening, labelled elements and closing of a container."""
+    if isinstance(value, dict):
+        if all(_is_name(key) for key in value):
+            return "dict(", [(f"{key}=", item) for key, item in value.items()], ")"
+        return "{", [(f"{key!r}: ", item) for key, item in value.items()], "}"
+    opening, closing = ("(", ")") if isinstance(value, tuple) else ("[", "]")
+    return opening, [("", item) for item in value], closing
+
+
+def _is_name(key: Any) -> bool:
+    return isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key)
+
+
+def to_json(values: dict[Any, Any]) -> str:
+    """JSON; tuples become arrays."""
+    return json.dumps(values, indent=2) + "\n"
+
+
+def to_yaml(values: dict[Any, Any]) -> str:
+    """YAML; tuples become sequences."""
+    return str(yaml.dump(_listed(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes shared values out, so that every key can be edited alone."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+WRITERS = {".py": to_python, ".json": to_json, ".yaml": to_yaml, ".yml": to_yaml}

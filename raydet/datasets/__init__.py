@@ -1,0 +1,71 @@
+"""Data sets, the plan of which sample comes when, and the carriers that bring batches to the training loop."""
+
+from raydet.datasets.bad_samples import BadSampleCounter, BadSamplePolicy, list_in
+from raydet.datasets.builder import DATASETS, PIPELINES, build_dataset
+from raydet.datasets.carrier import Carrier, LoaderCarrier
+from raydet.datasets.coco import CocoDataset
+from raydet.datasets.collate import collate
+from raydet.datasets.custom import CustomDataset
+from raydet.datasets.device import NormSpec, plan_normalization, to_device, without_normalization
+from raydet.datasets.loaders import (
+    bad_sample_policy,
+    build_carrier,
+    build_dataloader,
+    loader_settings,
+    make_plan,
+)
+from raydet.datasets.pipelines import get_loading_pipeline, replace_ImageToTensor
+from raydet.datasets.plan import Draw, IndexPlan
+from raydet.datasets.reader import BatchReader
+from raydet.datasets.samplers import (
+    ClassAwareSampler,
+    DistributedGroupSampler,
+    DistributedSampler,
+    GroupSampler,
+    InfiniteBatchSampler,
+    InfiniteGroupBatchSampler,
+)
+from raydet.datasets.seeding import drawn_from, sample_seed
+from raydet.datasets.wire import pack, unpack
+from raydet.datasets.wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
+
+__all__ = [
+    "DATASETS",
+    "PIPELINES",
+    "BadSampleCounter",
+    "BadSamplePolicy",
+    "BatchReader",
+    "Carrier",
+    "ClassAwareSampler",
+    "ClassBalancedDataset",
+    "CocoDataset",
+    "ConcatDataset",
+    "CustomDataset",
+    "DistributedGroupSampler",
+    "DistributedSampler",
+    "Draw",
+    "GroupSampler",
+    "IndexPlan",
+    "InfiniteBatchSampler",
+    "InfiniteGroupBatchSampler",
+    "LoaderCarrier",
+    "NormSpec",
+    "RepeatDataset",
+    "bad_sample_policy",
+    "build_carrier",
+    "build_dataloader",
+    "build_dataset",
+    "collate",
+    "drawn_from",
+    "get_loading_pipeline",
+    "list_in",
+    "loader_settings",
+    "make_plan",
+    "pack",
+    "plan_normalization",
+    "replace_ImageToTensor",
+    "sample_seed",
+    "to_device",
+    "unpack",
+    "without_normalization",
+]

@@ -1,0 +1,110 @@
+"""Samples that cannot be used: fail, skip or fill in, with a quota and a list."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raydet.datasets.log import LOGGER
+from raydet.transforms.files import BadSampleError
+
+BAD_SAMPLES = "bad_samples"
+"""The batch's key for the records of its replaced samples."""
+
+POLICIES = ("fail", "skip", "placeholder")
+
+
+@dataclass(frozen=True)
+class BadSamplePolicy:
+    """What `data.bad_samples` says.
+
+    Attributes:
+        kind: "fail" stops with the name of the file, "skip" takes another sample instead, "placeholder" a black image
+            without objects.
+        quota: the fraction of all samples seen that may be bad; one is always allowed.
+    """
+
+    kind: str = "fail"
+    quota: float = 0.001
+
+    def __post_init__(self) -> None:
+        if self.kind not in POLICIES:
+            raise ValueError(f"data.bad_samples.policy must be one of {POLICIES}, got {self.kind!r}")
+        if not 0 <= self.quota <= 1:
+            raise ValueError(f"data.bad_samples.quota must lie in [0, 1], got {self.quota}")
+
+    @classmethod
+    def from_config(cls, cfg: Mapping[str, Any] | None) -> BadSamplePolicy:
+        """From `dict(policy=..., quota=...)`."""
+        settings = dict(cfg or {})
+        unknown = set(settings) - {"policy", "quota"}
+        if unknown:
+            raise ValueError(f"data.bad_samples has the keys policy and quota, got {sorted(unknown)}")
+        return cls(settings.get("policy", "fail"), settings.get("quota", 0.001))
+
+
+def describe(dataset: Any, index: int, error: Exception) -> dict[str, Any]:
+    """A record of a bad sample: its index, file and what is wrong."""
+    innermost, position = dataset, index
+    while hasattr(innermost, "locate"):
+        innermost, position = innermost.locate(position)
+    named = hasattr(innermost, "filename") and position < len(innermost)
+    name = innermost.filename(position) if named else None
+    return {"index": index, "file": name, "error": f"{type(error).__name__}: {error}"}
+
+
+class BadSampleCounter:
+    """Counts the bad samples of a run on one rank, lists them, and stops the run when there are too many.
+
+    Args:
+        policy: its quota counts.
+        on_bad_samples: called with the records of each batch that has some; see `list_in`.
+    """
+
+    def __init__(
+        self,
+        policy: BadSamplePolicy,
+        on_bad_samples: Callable[[Sequence[Mapping[str, Any]]], None] | None = None,
+    ) -> None:
+        self.policy = policy
+        self.on_bad_samples = on_bad_samples
+        self.seen = 0
+        self.bad = 0
+
+    def check(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Take the records out of a batch.
+
+        Raises:
+            BadSampleError: more are bad than the quota allows.
+        """
+        records = batch.pop(BAD_SAMPLES, [])
+        self.seen += len(next(iter(batch.values())))
+        if not records:
+            return batch
+        self.bad += len(records)
+        for record in records:
+            LOGGER.log(logging.WARNING, "bad sample %s (%s): %s", record["index"], record["file"], record["error"])
+        if self.on_bad_samples is not None:
+            self.on_bad_samples(records)
+        if self.bad > max(1.0, self.policy.quota * self.seen):
+            raise BadSampleError(
+                f"{self.bad} of {self.seen} samples are bad, data.bad_samples.quota allows {self.policy.quota:.2%}; "
+                f"the last one: {records[-1]['error']}"
+            )
+        return batch
+
+
+def list_in(folder: str | Path, rank: int = 0) -> Callable[[Sequence[Mapping[str, Any]]], None]:
+    """A callback that appends records to `bad_samples.jsonl` in a run folder (other ranks have files of their own)."""
+    path = Path(folder) / ("bad_samples.jsonl" if rank == 0 else f"bad_samples.rank{rank}.jsonl")
+
+    def append(records: Sequence[Mapping[str, Any]]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.writelines(json.dumps(record) + "\n" for record in records)
+
+    return append

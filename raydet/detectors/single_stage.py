@@ -1,0 +1,60 @@
+"""Detectors of a backbone, a neck and one dense head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from raydet.detectors.base import BaseDetector
+from raydet.detectors.parts import with_settings
+from raydet.registry import HEADS
+from raydet.structures import Batch, Detections
+
+
+class SingleStageDetector(BaseDetector):
+    """Backbone, optional neck, one dense head. RetinaNet and its kin are names for it.
+
+    Args:
+        backbone: part or dict.
+        neck: part or dict, or None.
+        bbox_head: part or dict.
+        train_cfg: settings of the head's training.
+        test_cfg: settings of the head's prediction.
+        pretrained: deprecated: checkpoint of the backbone; use its `init_cfg`.
+        init_cfg: weight initialisation.
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        neck: Any = None,
+        bbox_head: Any = None,
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        pretrained: str | None = None,
+        init_cfg: Any = None,
+    ) -> None:
+        super().__init__(backbone, neck, pretrained, init_cfg)
+        self.bbox_head = HEADS.build(with_settings(bbox_head, train_cfg, test_cfg))
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.bbox_head.num_classes)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = self.bbox_head.loss(self.features(batch.images), batch)
+        return losses
+
+    def predict(self, batch: Batch, rescale: bool) -> list[Detections]:
+        found: list[Detections] = self.bbox_head.predict(self.features(batch.images), batch.metas, rescale)
+        return found
+
+    def predict_augmented(self, batches: Sequence[Batch], rescale: bool) -> Detections:
+        feats = [self.features(batch.images) for batch in batches]
+        found: Detections = self.bbox_head.predict_augmented(feats, [batch.metas[0] for batch in batches], rescale)
+        return found
+
+    def forward_dummy(self, img: Tensor) -> Any:
+        return self.bbox_head(self.features(img))

@@ -1,0 +1,147 @@
+"""What workers tell the driver while they train: log lines, phases of the start, bad samples."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+POLL_SECONDS = 0.5
+FIRST_STEP = "first step"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing told: a "log" line, a "phase" by name, the record of a "bad_sample", a "mistake" that ends the run."""
+
+    kind: str
+    value: Any
+    time: float
+
+
+class EventBox:
+    """Actor in which workers leave events and the driver collects them."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+
+    def push(self, events: list[Event]) -> None:
+        self._events += events
+
+    def drain(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+
+class Reporter:
+    """The worker's end: sends events without waiting for an answer."""
+
+    def __init__(self, box: Any) -> None:
+        self._box = box
+
+    def send(self, kind: str, value: Any) -> None:
+        if self._box is not None:
+            self._box.push.remote([Event(kind, value, time.time())])
+
+    def phase(self, name: str) -> None:
+        """Say that the start has got as far as the end of phase `name`."""
+        self.send("phase", name)
+
+
+class LineHandler(logging.Handler):
+    """Logging handler that sends each formatted record as a line."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__(logging.INFO)
+        self._reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._reporter.send("log", self.format(record))
+
+
+@dataclass
+class Startup:
+    """When each phase of the start ended, in seconds since `began`; the first report of a phase counts."""
+
+    began: float = field(default_factory=time.time)
+    ends: dict[str, float] = field(default_factory=dict)
+
+    def mark(self, phase: str, at: float | None = None) -> None:
+        self.ends.setdefault(phase, (at or time.time()) - self.began)
+
+    def seconds(self) -> dict[str, float]:
+        """Duration of each phase in the order in which they ended."""
+        durations, last = {}, 0.0
+        for phase, end in sorted(self.ends.items(), key=lambda item: item[1]):
+            durations[phase], last = end - last, end
+        return durations
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in self.seconds().items())
+        return f"first step after {max(self.ends.values(), default=0.0):.1f} s: {parts}"
+
+
+class Monitor:
+    """The driver's end: a thread that prints log lines once and keeps phases and bad samples.
+
+    Args:
+        startup: gets the phases that workers report.
+        say: prints a line.
+        lines: print the log lines of rank 0.
+    """
+
+    def __init__(self, startup: Startup, say: Callable[[str], None], lines: bool = True) -> None:
+        import ray
+
+        self.box = ray.remote(num_cpus=0)(EventBox).remote()
+        self.bad_samples: list[dict[str, Any]] = []
+        self.mistake: tuple[int, BaseException, str] | None = None
+        self._startup = startup
+        self._say = say
+        self._lines = lines
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="raydet-monitor", daemon=True)
+
+    def __enter__(self) -> Monitor:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import ray
+
+        self._stop.set()
+        self._thread.join()
+        ray.kill(self.box)
+
+    def _run(self) -> None:
+        while not self._stop.wait(POLL_SECONDS):
+            self.collect()
+        self.collect()
+
+    def collect(self) -> None:
+        """Fetch and handle what has been sent so far."""
+        import ray
+
+        with self._lock:  # the thread and the end of a run may come at the same time
+            try:
+                events = ray.get(self.box.drain.remote(), timeout=30)
+            except ray.exceptions.RayError:
+                return  # the run's own error says what became of the cluster
+            for event in events:
+                self._take(event)
+
+    def _take(self, event: Event) -> None:
+        if event.kind == "log" and self._lines:
+            self._say(event.value)
+        elif event.kind == "bad_sample":
+            self.bad_samples.append(event.value)
+        elif event.kind == "mistake":
+            self.mistake = event.value
+        elif event.kind == "phase" and event.value not in self._startup.ends:
+            self._startup.mark(event.value, event.time)
+            if event.value == FIRST_STEP:
+                self._say(str(self._startup))

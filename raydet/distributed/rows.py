@@ -1,0 +1,189 @@
+"""A long stream of rows through Ray Data actors that comes back in the order in which it was sent."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import threading
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+Columns = dict[str, npt.NDArray[Any]]
+Row = dict[str, Any]
+
+FIRST_WINDOW = 256
+WINDOW = 4096
+_REFILL_AT = 64
+_ERROR = "__error__"
+
+
+@dataclass(frozen=True)
+class ActorPool:
+    """The actors of a stream.
+
+    Args:
+        size: how many.
+        cpus: CPUs that each takes, may be a fraction.
+        label_selector: nodes that may hold them, for example `{"pool": "data"}`.
+        bytes_in_flight: object store that finished rows may take while they wait to be fetched.
+    """
+
+    size: int = 1
+    cpus: float = 1.0
+    label_selector: Mapping[str, str] | None = None
+    bytes_in_flight: int = 256 * 1024**2
+
+    def sharing_cpus(self) -> ActorPool:
+        """The same pool with next to no CPUs of its own, for work that others wait for meanwhile."""
+        return replace(self, cpus=0.01)
+
+
+class RowStream:
+    """Rows that a pool of actors turns into columns, one block each, in order.
+
+    Ray Data starts actors and an executor for every execution and takes about a millisecond to be told of each row, so
+    rows go in windows: a short first one, to have the first result soon, then long ones. A new window is opened
+    while the last rows of the old one are on their way. A stream that is closed before its end stops its actors.
+
+    Args:
+        worker: class whose instances are called with a row and return columns.
+        arguments: of the constructor, sent to every actor once; put large ones into the object store.
+        rows: the rows, possibly without end.
+    """
+
+    def __init__(self, worker: type, arguments: tuple[Any, ...], rows: Iterable[Row], pool: ActorPool) -> None:
+        self._worker = worker
+        self._arguments = arguments
+        self._pool = pool
+        self._rows = iter(rows)
+        self._windows = _window_sizes()
+        self._open: list[_Window] = []
+
+    def __iter__(self) -> Iterator[Columns]:
+        window = self._next_window()
+        while window is not None:
+            following: _Window | None = None
+            for number, columns in enumerate(window):
+                if number == max(window.size - _REFILL_AT, 0):
+                    following = self._next_window()
+                yield columns
+            self._open.remove(window)
+            window = following
+
+    def _next_window(self) -> _Window | None:
+        rows = list(itertools.islice(self._rows, next(self._windows)))
+        if not rows:
+            return None
+        window = _Window(self._worker, self._arguments, rows, self._pool)
+        self._open.append(window)
+        return window
+
+    def close(self) -> None:
+        """Stop the actors."""
+        for window in self._open:
+            window.close()
+        self._open.clear()
+
+
+def _window_sizes() -> Iterator[int]:
+    yield FIRST_WINDOW
+    yield from itertools.repeat(WINDOW)
+
+
+class _Guard:
+    """Runs the worker class inside an actor and hands its errors over as they are.
+
+    Ray would wrap them, and start an actor again and again whose constructor fails.
+    """
+
+    def __init__(self, worker: type, arguments: tuple[Any, ...]) -> None:
+        self._error: Exception | None = None
+        try:
+            self._worker = worker(*arguments)
+        except Exception as error:
+            self._error = error
+
+    def __call__(self, row: Row) -> Columns:
+        try:
+            if self._error is not None:
+                raise self._error
+            return cast(Columns, self._worker(row))
+        except Exception as error:
+            return {_ERROR: np.frombuffer(_dump(error), np.uint8)}
+
+
+def _dump(error: Exception) -> bytes:
+    text = "".join(traceback.format_exception(error))
+    try:
+        return pickle.dumps((error, text))
+    except Exception:  # an exception that does not pickle still has its words
+        return pickle.dumps((RuntimeError(str(error)), text))
+
+
+def _raise_if_error(columns: Columns) -> Columns:
+    if _ERROR not in columns:
+        return columns
+    error, text = pickle.loads(columns[_ERROR].tobytes())
+    raise error from RuntimeError(f"in a data actor:\n{text}")
+
+
+class _Window:
+    """One execution of Ray Data; it begins to run in a thread when made."""
+
+    def __init__(self, worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> None:
+        self.size = len(rows)
+        self._batches: Iterator[Columns] | None = None
+        self._first: list[Columns] = []
+        self._error: BaseException | None = None
+        self._starter = threading.Thread(target=self._start, args=(worker, arguments, rows, pool), daemon=True)
+        self._starter.start()
+
+    def _start(self, worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> None:
+        try:
+            self._batches = iter(_execute(worker, arguments, rows, pool))
+            self._first = list(itertools.islice(self._batches, 1))
+        except BaseException as error:  # handed to the thread that iterates
+            self._error = error
+
+    def __iter__(self) -> Iterator[Columns]:
+        self._starter.join()
+        if self._error is not None:
+            raise self._error
+        assert self._batches is not None
+        count = 0
+        for block in itertools.chain(self._first, self._batches):
+            count += 1
+            yield _raise_if_error({name: column[0] for name, column in block.items()})
+        if count != self.size:
+            raise RuntimeError(f"Ray Data returned {count} of {self.size} batches")
+        self._batches = None
+
+    def close(self) -> None:
+        self._starter.join()
+        batches, self._batches, self._first = self._batches, None, []
+        if batches is not None:
+            getattr(batches, "close", lambda: None)()
+
+
+def _execute(worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> Iterable[Columns]:
+    import ray.data
+
+    from raydet.distributed.settings import quiet_ray_data
+
+    quiet_ray_data()
+    dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+        _Guard,
+        fn_constructor_args=(worker, arguments),
+        compute=ray.data.ActorPoolStrategy(size=pool.size, max_tasks_in_flight_per_actor=2),
+        num_cpus=pool.cpus,
+        **({"label_selector": dict(pool.label_selector)} if pool.label_selector else {}),
+    )
+    limits = ray.data.ExecutionResources.for_limits(object_store_memory=pool.bytes_in_flight)
+    dataset.context.execution_options.resource_limits = limits
+    batches: Iterable[Columns] = dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=2)
+    return batches

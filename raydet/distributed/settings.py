@@ -1,0 +1,65 @@
+"""What raydet sets of Ray's own switches, in one place and with the reason why."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+TRAIN_SETTINGS = {
+    # A dead worker is noticed, and a reported checkpoint is registered, within half a second; Ray's default is two.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    # A worker that hangs without dying is given up after three minutes; Ray's default is ten.
+    "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "180",
+    # New cloud nodes boot in minutes, so that one attempt to place the workers waits longer than Ray's 60 s.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
+    # raydet brings rank 0's log to the driver itself; Ray's patch of print() would show lines twice.
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    # Prometheus gauges of Ray Train cost a thread per worker and nothing here reads them.
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    # Workers stay in the directory of the driver (or of the submitted job), where users' relative paths mean something.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+"""Environment of the driver while a run is on; what the user has set already wins."""
+
+CLUSTER_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # no call home from a training run
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # they would run through the training log
+}
+"""Environment of a cluster that raydet starts; its processes inherit it."""
+
+CONTROLLER_FAILURE_LIMIT = 10
+"""Attempts to place the workers before a run is given up; Ray's default is to try for ever."""
+
+NOISY_LOGGERS = ("ray.data", "ray.train", "ray.tune")
+
+
+@contextmanager
+def environment_defaults(defaults: dict[str, str]) -> Iterator[None]:
+    """Set environment variables that are not set, and take them away again at the end."""
+    added = {name: value for name, value in defaults.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def quiet_ray_loggers() -> None:
+    """Let Ray's libraries speak only when something is wrong."""
+    for name in NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def quiet_ray_data() -> None:
+    """Switch off the progress bars and summaries of Ray Data in this process, and keep the order of rows."""
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.enable_auto_log_stats = False
+    context.execution_options.preserve_order = True
+    quiet_ray_loggers()

@@ -1,0 +1,253 @@
+"""`raydet.train`: train a config in this process or on a Ray cluster."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raydet.config import Config, ensure_valid, import_modules
+from raydet.distributed.cluster import capacity, connected
+from raydet.distributed.launch import Launch
+from raydet.distributed.monitor import Monitor, Startup
+from raydet.distributed.paths import resolve_paths
+from raydet.distributed.resources import ResourcePlan, check_resources, plan_resources, wait_for_resources
+from raydet.distributed.rows import ActorPool
+from raydet.distributed.storage import RunFolder, open_run_folder
+
+if TYPE_CHECKING:
+    from raydet.engine import TrainingResult
+
+CARRIERS = ("ray", "torch")
+MAX_FAILURES = 3
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run leaves behind.
+
+    Attributes:
+        metrics: of the last evaluation, empty without one.
+        folder: the run folder, a path or URI.
+        checkpoint: the newest checkpoint file, None when there is none or it is in object storage.
+        startup: seconds of each phase until the first step was done.
+        bad_samples: records of samples that were replaced, with their rank.
+    """
+
+    metrics: dict[str, Any]
+    folder: str
+    checkpoint: Path | None
+    startup: dict[str, float] = field(default_factory=dict)
+    bad_samples: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def work_dir(self) -> Path:
+        """The run folder on this machine."""
+        return Path(self.folder)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What the caller of `train` asks for beside the config."""
+
+    num_workers: int
+    use_gpu: bool | None
+    resources_per_worker: Mapping[str, float] | None
+    max_failures: int
+    carrier: str
+    data_label_selector: Mapping[str, str] | None
+    worker_label_selector: Mapping[str, str] | None
+    wait: float
+    say: Callable[[str], None]
+
+
+def train(
+    cfg: Config | str | Path,
+    *,
+    num_workers: int = 1,
+    use_gpu: bool | None = None,
+    resources_per_worker: Mapping[str, float] | None = None,
+    storage: str | None = None,
+    name: str | None = None,
+    work_dir: str | None = None,
+    resume: bool = False,
+    max_failures: int | None = None,
+    local: bool = False,
+    cfg_options: Mapping[str, Any] | None = None,
+    carrier: str = "ray",
+    data_label_selector: Mapping[str, str] | None = None,
+    worker_label_selector: Mapping[str, str] | None = None,
+    address: str | None = None,
+    wait: float = 600.0,
+    say: Callable[[str], None] = print,
+) -> RunResult:
+    """Train the detector of a config.
+
+    Args:
+        cfg: a config, or the path of its file.
+        num_workers: training processes, each with one GPU where there are any.
+        use_gpu: None uses GPUs when the cluster has some.
+        resources_per_worker: Ray resources of a worker, such as `{"CPU": 4, "GPU": 1}`.
+        storage: folder of all runs, a local or shared path or a URI such as `s3://bucket/runs`; `work_dirs` when None.
+        name: of the run; new and unique when None. A name that is taken is refused unless `resume`.
+        work_dir: the run folder as one local path, in place of `storage` and `name`.
+        resume: go on from the newest complete checkpoint of the run; without a name, of the newest run of this config.
+        max_failures: restarts after lost workers; the config's `fault_tolerance.max_failures`, else 3; -1 for no limit.
+        local: train in this process, without Ray.
+        cfg_options: changes of the config, as `--cfg-options`.
+        carrier: "ray" reads data with Ray Data, "torch" with a DataLoader in each worker.
+        data_label_selector: nodes on which Ray Data reads, such as `{"pool": "data"}`.
+        worker_label_selector: nodes on which workers train.
+        address: a Ray cluster to join; see `raydet.distributed.cluster.connected`.
+        wait: seconds to wait for a cluster that others use.
+        say: prints the lines of the run.
+
+    Raises:
+        ValueError: the config, the name of the run or the resources are impossible.
+        TimeoutError: the cluster stayed busy.
+        TrainingFailed: workers were lost more often than `max_failures`.
+    """
+    if num_workers < 1:
+        raise ValueError(f"num_workers must be 1 or more, got {num_workers}")
+    if carrier not in CARRIERS:
+        raise ValueError(f"carrier must be one of {CARRIERS}, got {carrier!r}")
+    cfg = _prepare(cfg, cfg_options)
+    stem = Path(cfg.filename).stem if cfg.filename else "run"
+    folder = open_run_folder(storage, name, stem=stem, resume=resume, work_dir=work_dir)
+    if local:
+        return _train_here(cfg, folder, num_workers, resume)
+    request = _Request(
+        num_workers=num_workers,
+        use_gpu=use_gpu,
+        resources_per_worker=resources_per_worker,
+        max_failures=_max_failures(cfg, max_failures),
+        carrier=carrier,
+        data_label_selector=data_label_selector,
+        worker_label_selector=worker_label_selector,
+        wait=wait,
+        say=say,
+    )
+    startup = Startup()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        checked = thread.submit(ensure_valid, cfg)  # imports much, which takes as long as Ray does to start
+        with connected(address) as own:
+            checked.result()
+            startup.mark("ray init")
+            return _train_on_ray(cfg, folder, request, startup, own)
+
+
+def _prepare(cfg: Config | str | Path, options: Mapping[str, Any] | None) -> Config:
+    loaded = Config.fromfile(str(cfg)) if isinstance(cfg, (str, Path)) else copy.deepcopy(cfg)
+    if options:
+        loaded.merge_from_dict(dict(options))
+    import_modules(loaded.get("custom_imports") or {})
+    resolve_paths(loaded, Path.cwd())
+    return loaded
+
+
+def _max_failures(cfg: Config, given: int | None) -> int:
+    if given is not None:
+        return given
+    return int((cfg.get("fault_tolerance") or {}).get("max_failures", MAX_FAILURES))
+
+
+def _train_here(cfg: Config, folder: RunFolder, num_workers: int, resume: bool) -> RunResult:
+    """Train in this process."""
+    from raydet.datasets import build_carrier
+    from raydet.engine import LocalEnvironment, run_training
+
+    if folder.local is None:
+        raise ValueError(f"local=True writes to a local folder, got storage {folder.label!r}; train with Ray to use it")
+    if num_workers != 1:
+        raise ValueError(
+            f"local=True trains in this process alone, got num_workers={num_workers}; leave out one of them"
+        )
+    _dump(cfg, folder)
+    return _result(run_training(cfg, LocalEnvironment(folder.local, resume=resume), build_carrier), folder)
+
+
+def _train_on_ray(cfg: Config, folder: RunFolder, request: _Request, startup: Startup, own: bool) -> RunResult:
+    import ray
+
+    from raydet.distributed.worker import Job, train_worker
+
+    plan = _plan(cfg, request)
+    wait_for_resources(plan, ray.available_resources, timeout=request.wait, say=request.say)
+    request.say(f"run {folder}: {plan}")
+    _dump(cfg, folder)
+    launch = Launch(
+        plan,
+        folder,
+        use_gpu="GPU" in plan.worker,
+        max_failures=request.max_failures,
+        num_to_keep=1 if folder.local is not None else _kept(cfg),
+        label_selector=dict(request.worker_label_selector) if request.worker_label_selector else None,
+    )
+    # A program that has its own connection to Ray sees the lines of workers through it.
+    with Monitor(startup, request.say, lines=own) as monitor:
+        job = Job(cfg, folder, _pool(plan, request), monitor.box)
+        result = launch.run(train_worker, {"job": job}, monitor)
+    return _result(result, folder, startup=startup.seconds(), bad_samples=monitor.bad_samples)
+
+
+def _plan(cfg: Config, request: _Request) -> ResourcePlan:
+    """The resources of the run.
+
+    Raises:
+        ValueError: the cluster can never give them.
+    """
+    everything = capacity()
+    plan = plan_resources(
+        everything,
+        request.num_workers,
+        use_gpu=everything.total("GPU") > 0 if request.use_gpu is None else request.use_gpu,
+        resources_per_worker=request.resources_per_worker,
+        data_actors=_data_actors(cfg) if request.carrier == "ray" else 0,
+        separate_data_nodes=bool(request.data_label_selector),
+    )
+    check_resources(plan, everything)
+    return plan
+
+
+def _data_actors(cfg: Config) -> int:
+    """Actors per worker: 2.x `workers_per_gpu`, one at least, since they and not the worker read."""
+    data = cfg["data"]
+    own = data.get("train_dataloader") or {}
+    return max(1, int(own.get("workers_per_gpu", data.get("workers_per_gpu", 2))))
+
+
+def _pool(plan: ResourcePlan, request: _Request) -> ActorPool | None:
+    import ray
+
+    if request.carrier != "ray":
+        return None
+    store = ray.cluster_resources().get("object_store_memory", 2**30)
+    fair = int(store / plan.num_workers / 4)  # two streams per worker, and half of the store for everything else
+    return ActorPool(
+        plan.data_actors,
+        plan.data_cpus,
+        dict(request.data_label_selector) if request.data_label_selector else None,
+        min(ActorPool.bytes_in_flight, fair),
+    )
+
+
+def _kept(cfg: Config) -> int | None:
+    """Checkpoints kept in object storage: 2.x `max_keep_ckpts`."""
+    kept = int((cfg.get("checkpoint_config") or {}).get("max_keep_ckpts", -1))
+    return kept if kept > 0 else None
+
+
+def _dump(cfg: Config, folder: RunFolder) -> None:
+    """Write the config into the run folder, where `raydet test` and people look for it."""
+    filename = Path(cfg.filename).with_suffix(".py").name if cfg.filename else "config.py"
+    folder.filesystem.create_dir(folder.path)
+    with folder.filesystem.open_output_stream(f"{folder.path}/{filename}") as stream:
+        stream.write(cfg.pretty_text.encode())
+
+
+def _result(result: TrainingResult, folder: RunFolder, **more: Any) -> RunResult:
+    checkpoint = result.checkpoint if folder.local is not None else None
+    return RunResult(result.metrics, str(folder.local or folder), checkpoint, **more)

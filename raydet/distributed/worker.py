@@ -1,0 +1,75 @@
+"""What each Ray Train worker runs: the engine's training loop."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from raydet.distributed.monitor import LineHandler, Reporter
+from raydet.distributed.rows import ActorPool
+from raydet.distributed.settings import quiet_ray_data
+from raydet.distributed.storage import RunFolder
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to know.
+
+    Args:
+        cfg: the config of the run.
+        folder: of the run.
+        pool: actors that read for one worker; None reads in the worker.
+        box: where events for the driver go.
+    """
+
+    cfg: Any
+    folder: RunFolder
+    pool: ActorPool | None
+    box: Any
+
+
+def train_worker(arguments: dict[str, Job]) -> Any:
+    """Train; returns the engine's `TrainingResult` of this rank."""
+    job = arguments["job"]
+    reporter = Reporter(job.box)
+    reporter.phase("workers")
+    quiet_ray_data()
+    # Imported here so that the controller, which unpickles this function, need not load the engine.
+    from raydet.config import import_modules
+    from raydet.distributed.carriers import CarrierFactory
+    from raydet.distributed.environment import RayEnvironment
+    from raydet.engine import run_training
+
+    import_modules(job.cfg.get("custom_imports") or {})  # the driver's registries do not travel
+    reporter.phase("imports")
+    environment = RayEnvironment(
+        job.folder, find_unused_parameters=bool(job.cfg.get("find_unused_parameters", False)), reporter=reporter
+    )
+    epochs = (job.cfg.get("runner") or {}).get("max_epochs")
+    resumes = environment.latest_checkpoint() is not None or bool(job.cfg.get("resume_from"))
+    factory = CarrierFactory(job.pool, reporter, epochs, fresh=not resumes)
+    try:
+        with _lines_to_driver(reporter, environment.rank):
+            return run_training(job.cfg, environment, factory)
+    finally:
+        environment.close()
+
+
+@contextlib.contextmanager
+def _lines_to_driver(reporter: Reporter, rank: int) -> Iterator[None]:
+    """Send what rank 0 logs to the driver, in the format of the log file."""
+    if rank != 0:
+        yield
+        return
+    from raydet.engine.logging import get_logger
+
+    logger = get_logger("raydet")
+    handler = LineHandler(reporter)
+    handler.setFormatter(logger.handlers[0].formatter)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

@@ -1,0 +1,85 @@
+"""The training loop, hooks, optimisers, schedules and loggers. Knows nothing of the launcher it runs in."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raydet.checkpoint import load_checkpoint, save_checkpoint
+    from raydet.engine.data import MakeCarrier
+    from raydet.engine.environment import Environment, LocalEnvironment, ProcessGroupEnvironment
+    from raydet.engine.finite import NonFiniteLossError
+    from raydet.engine.hooks.base import Hook, Priority
+    from raydet.engine.hooks.logger import LoggerHook
+    from raydet.engine.hooks.updater import LrUpdaterHook, MomentumUpdaterHook
+    from raydet.engine.inference import inference_detector, init_detector
+    from raydet.engine.logging import get_logger
+    from raydet.engine.lr_scaling import auto_scale_lr
+    from raydet.engine.optimizers import DefaultOptimizerConstructor, build_optimizer
+    from raydet.engine.random import set_random_seed
+    from raydet.engine.runner import EpochBasedRunner, IterBasedRunner
+    from raydet.engine.testing import run_test, test
+    from raydet.engine.training import TrainingResult, run_training
+
+_PLACES = {
+    "DefaultOptimizerConstructor": "raydet.engine.optimizers",
+    "Environment": "raydet.engine.environment",
+    "EpochBasedRunner": "raydet.engine.runner",
+    "Hook": "raydet.engine.hooks.base",
+    "IterBasedRunner": "raydet.engine.runner",
+    "LocalEnvironment": "raydet.engine.environment",
+    "LoggerHook": "raydet.engine.hooks.logger",
+    "LrUpdaterHook": "raydet.engine.hooks.updater",
+    "MakeCarrier": "raydet.engine.data",
+    "MomentumUpdaterHook": "raydet.engine.hooks.updater",
+    "NonFiniteLossError": "raydet.engine.finite",
+    "Priority": "raydet.engine.hooks.base",
+    "ProcessGroupEnvironment": "raydet.engine.environment",
+    "TrainingResult": "raydet.engine.training",
+    "auto_scale_lr": "raydet.engine.lr_scaling",
+    "build_optimizer": "raydet.engine.optimizers",
+    "get_logger": "raydet.engine.logging",
+    "inference_detector": "raydet.engine.inference",
+    "init_detector": "raydet.engine.inference",
+    "load_checkpoint": "raydet.checkpoint",
+    "run_test": "raydet.engine.testing",
+    "run_training": "raydet.engine.training",
+    "save_checkpoint": "raydet.checkpoint",
+    "set_random_seed": "raydet.engine.random",
+    "test": "raydet.engine.testing",
+}
+
+__all__ = [
+    "DefaultOptimizerConstructor",
+    "Environment",
+    "EpochBasedRunner",
+    "Hook",
+    "IterBasedRunner",
+    "LocalEnvironment",
+    "LoggerHook",
+    "LrUpdaterHook",
+    "MakeCarrier",
+    "MomentumUpdaterHook",
+    "NonFiniteLossError",
+    "Priority",
+    "ProcessGroupEnvironment",
+    "TrainingResult",
+    "auto_scale_lr",
+    "build_optimizer",
+    "get_logger",
+    "inference_detector",
+    "init_detector",
+    "load_checkpoint",
+    "run_test",
+    "run_training",
+    "save_checkpoint",
+    "set_random_seed",
+    "test",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'raydet.engine' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)

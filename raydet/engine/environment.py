@@ -1,0 +1,153 @@
+"""Where a run runs: the one thing that the engine knows of its outside."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+class Environment(Protocol):
+    """The processes, devices and folders of a run.
+
+    Attributes:
+        rank: of this process, in [0, world_size).
+        world_size: number of processes.
+        local_rank: of this process on its machine.
+        device: on which this process trains.
+        work_dir: local folder for logs and checkpoints.
+    """
+
+    rank: int
+    world_size: int
+    local_rank: int
+    device: torch.device
+    work_dir: Path
+
+    def wrap_model(self, model: nn.Module) -> nn.Module:
+        """Move the model to the device; data-parallel when there are several processes."""
+
+    def report(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
+        """Tell the outside of progress; every rank calls this equally often, rank 0 with the checkpoint file."""
+
+    def latest_checkpoint(self) -> Path | None:
+        """The checkpoint to go on from, or None to start anew."""
+
+    def gather(self, obj: Any) -> list[Any] | None:
+        """Objects of all ranks on rank 0, None elsewhere. Every rank calls this."""
+
+
+class LocalEnvironment:
+    """One process on this machine.
+
+    Args:
+        work_dir: made when it does not exist.
+        device: the first GPU when there is one, else the CPU.
+        resume: go on from the newest checkpoint in `work_dir`, if there is one.
+    """
+
+    rank = 0
+    world_size = 1
+    local_rank = 0
+
+    def __init__(self, work_dir: str | Path, device: str | torch.device | None = None, resume: bool = False) -> None:
+        self.work_dir = Path(work_dir)
+        self.device = torch.device(device or ("cuda:0" if torch.cuda.is_available() else "cpu"))
+        self.resume = resume
+
+    def wrap_model(self, model: nn.Module) -> nn.Module:
+        return model.to(self.device)
+
+    def report(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
+        """Nobody listens."""
+
+    def latest_checkpoint(self) -> Path | None:
+        return next(iter(checkpoints_in(self.work_dir)), None) if self.resume else None
+
+    def gather(self, obj: Any) -> list[Any] | None:
+        return [obj]
+
+
+class ProcessGroupEnvironment(LocalEnvironment):
+    """One of several processes that have called `torch.distributed.init_process_group` (torchrun, Slurm).
+
+    Args:
+        work_dir: as in `LocalEnvironment`, like `device` and `resume`; seen by all processes.
+        device: see there; by default the GPU with the number of the local rank.
+        resume: see there.
+        find_unused_parameters: look for parameters that a loss does not reach (slower).
+    """
+
+    def __init__(
+        self,
+        work_dir: str | Path,
+        device: str | torch.device | None = None,
+        resume: bool = False,
+        find_unused_parameters: bool = False,
+    ) -> None:
+        self.rank = dist.get_rank()
+        self.world_size = dist.get_world_size()
+        self.local_rank = int(os.environ.get("LOCAL_RANK", self.rank % max(torch.cuda.device_count(), 1)))
+        if device is None and torch.cuda.is_available():
+            device = f"cuda:{self.local_rank}"
+        super().__init__(work_dir, device, resume)
+        self.find_unused_parameters = find_unused_parameters
+        self._objects: Any = dist.new_group(backend="gloo")
+
+    def wrap_model(self, model: nn.Module) -> nn.Module:
+        model = model.to(self.device)
+        if self.world_size == 1:
+            return model
+        return DistributedDataParallel(
+            model,
+            device_ids=[self.device] if self.device.type == "cuda" else None,
+            broadcast_buffers=False,
+            find_unused_parameters=self.find_unused_parameters,
+        )
+
+    def gather(self, obj: Any) -> list[Any] | None:
+        gathered: list[Any] | None = [None] * self.world_size if self.rank == 0 else None
+        dist.gather_object(obj, gathered, dst=0, group=self._objects)
+        return gathered
+
+
+def from_rank_0(environment: Environment, obj: Any) -> Any:
+    """The object of rank 0 on every rank."""
+    if environment.world_size == 1:
+        return obj
+    objects = [obj]
+    dist.broadcast_object_list(objects, src=0, device=environment.device)
+    return objects[0]
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """Checkpoint files in `folder`, the one to go on from first: `latest.pth`, then by age."""
+    found = [path for path in folder.glob("*.pth") if not path.name.startswith("best_") and path.is_file()]
+    latest = folder / "latest.pth"
+    first = [latest.resolve()] if latest.is_file() else []
+    others = sorted((p for p in found if p != latest), key=lambda p: p.stat().st_mtime_ns, reverse=True)
+    return first + [path for path in others if path.resolve() not in first]
+
+
+def check_work_dir(work_dir: Path) -> None:
+    """Make the folder and a file in it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=work_dir):
+            pass
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"the work dir {work_dir} cannot be written ({error.strerror}); choose another with work_dir or --work-dir",
+        ) from error

@@ -1,0 +1,251 @@
+"""Evaluating during training, and keeping the best checkpoint."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from raydet.engine.hooks.base import Hook
+from raydet.engine.hooks.logger import LoggerHook
+from raydet.engine.hooks.text_logger import check_disk
+from raydet.engine.parallel import unwrap
+from raydet.engine.random import load_random_state, random_state
+from raydet.engine.testing import run_test
+
+GREATER_KEYS = ("acc", "top", "AR@", "auc", "precision", "mAP", "mDice", "mIoU", "mAcc", "aAcc")
+LESS_KEYS = ("loss",)
+
+
+class EvalHook(Hook):
+    """Evaluates every `interval` epochs or iterations, each rank on its share of the data.
+
+    Args:
+        dataloader: carrier of the validation set.
+        start: first epoch (iteration) after which to evaluate; when a run begins at or after it, also at once.
+        interval: epochs (iterations) between evaluations.
+        by_epoch: count epochs, else iterations.
+        save_best: name of the metric whose best checkpoint is kept, or "auto" for the first metric.
+        rule: "greater" or "less" is better; found from the name of the metric when None.
+        test_fn: `(model, carrier) -> results in the order of the data set`, instead of the usual test run.
+        greater_keys: metrics for which greater is better.
+        less_keys: metrics for which less is better.
+        out_dir: folder of the best checkpoint, inside which a folder is named like the work dir.
+        file_client_args: None or `dict(backend="disk")`.
+        dynamic_intervals: pairs `(from epoch, interval)` that replace `interval` later on.
+        **eval_kwargs: passed to `dataset.evaluate`, such as `metric="bbox"`.
+    """
+
+    continues_stage = True
+    broadcast_bn_buffer = True
+
+    def __init__(
+        self,
+        dataloader: Any,
+        start: int | None = None,
+        interval: int = 1,
+        by_epoch: bool = True,
+        save_best: str | None = None,
+        rule: str | None = None,
+        test_fn: Callable[[Any, Any], list[Any]] | None = None,
+        greater_keys: str | Sequence[str] | None = None,
+        less_keys: str | Sequence[str] | None = None,
+        out_dir: str | None = None,
+        file_client_args: Mapping[str, Any] | None = None,
+        dynamic_intervals: Sequence[tuple[int, int]] | None = None,
+        **eval_kwargs: Any,
+    ) -> None:
+        check_disk(file_client_args)
+        _check_numbers(interval, start)
+        if not hasattr(dataloader, "dataset"):
+            raise TypeError(f"EvalHook needs a carrier with a dataset, got {type(dataloader).__name__}")
+        self.dataloader = dataloader
+        self.start = start
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self.test_fn = test_fn
+        self.out_dir = out_dir
+        self.eval_kwargs = eval_kwargs
+        self.initial_flag = True
+        self.greater_keys = _names(greater_keys, GREATER_KEYS)
+        self.less_keys = _names(less_keys, LESS_KEYS)
+        self.save_best = save_best
+        self.rule = rule
+        self.key_indicator: str | None = None
+        if save_best is not None:
+            self._init_rule(rule, save_best)
+        stages = [(0, interval), *sorted(tuple(pair) for pair in dynamic_intervals or [])]
+        self.dynamic_milestones, self.dynamic_intervals = [s for s, _ in stages], [i for _, i in stages]
+
+    def before_run(self, runner: Any) -> None:
+        if not self.out_dir:
+            self.out_dir = str(runner.work_dir)
+        elif Path(self.out_dir) != Path(runner.work_dir) and Path(self.out_dir).name != Path(runner.work_dir).name:
+            self.out_dir = str(Path(self.out_dir, Path(runner.work_dir).name))
+
+    def before_train_epoch(self, runner: Any) -> None:
+        if self.by_epoch:
+            self._choose_interval(runner.epoch)
+            self._evaluate_at_once(runner, runner.epoch)
+
+    def before_train_iter(self, runner: Any) -> None:
+        if not self.by_epoch:
+            self._choose_interval(runner.iter)
+            self._evaluate_at_once(runner, runner.iter)
+
+    def after_train_epoch(self, runner: Any) -> None:
+        if self.by_epoch and self._should_evaluate(runner):
+            self._do_evaluate(runner)
+
+    def after_train_iter(self, runner: Any) -> None:
+        if not self.by_epoch and self._should_evaluate(runner):
+            # The loggers come later in this stage: they must write the training record before it is replaced.
+            for hook in runner.hooks:
+                if isinstance(hook, LoggerHook):
+                    hook.after_train_iter(runner)
+            runner.log_buffer.clear()
+            self._do_evaluate(runner)
+
+    def evaluate(self, runner: Any, results: list[Any]) -> float | None:
+        """Compute the metrics of `results`, log them, and return the one that chooses the best checkpoint."""
+        metrics = self.dataloader.dataset.evaluate(results, logger=runner.logger, **self.eval_kwargs)
+        runner.log_buffer.output.update(metrics)
+        runner.log_buffer.ready = True
+        runner.metrics = dict(metrics)
+        if self.save_best is None:
+            return None
+        if not metrics:
+            runner.logger.warning("the evaluation gave no metric, so no best checkpoint is chosen")
+            return None
+        if self.key_indicator == "auto" or self.key_indicator is None:
+            self._init_rule(self.rule, next(iter(metrics)))
+        if self.key_indicator not in metrics:
+            raise KeyError(
+                f"evaluation.save_best is {self.key_indicator!r}, but the metrics are {', '.join(map(repr, metrics))}"
+            )
+        return float(metrics[str(self.key_indicator)])
+
+    def _do_evaluate(self, runner: Any) -> None:
+        states = runner.gather_random_states() if self.save_best is not None else None
+        results = self._test(runner)
+        runner.note_evaluation()
+        if results is None:
+            return
+        runner.log_buffer.output["eval_iter_num"] = len(self.dataloader)
+        score = self.evaluate(runner, results)
+        if score:
+            self._save_best(runner, score, states)
+
+    def _test(self, runner: Any) -> list[Any] | None:
+        """Results of the whole data set on rank 0; draws of the training run are left as they were."""
+        state = random_state()
+        model = unwrap(runner.model)
+        if self.broadcast_bn_buffer and runner.world_size > 1:
+            _share_batch_norm(model)
+        training = model.training
+        try:
+            if self.test_fn is not None:
+                return self.test_fn(model, self.dataloader)
+            return run_test(model, self.dataloader, runner.environment)
+        finally:
+            model.train(training)
+            load_random_state(state)
+
+    def _should_evaluate(self, runner: Any) -> bool:
+        done = (runner.epoch if self.by_epoch else runner.iter) + 1
+        if self.start is None:
+            return bool(done % self.interval == 0)
+        return bool(done >= self.start and (done - self.start) % self.interval == 0)
+
+    def _evaluate_at_once(self, runner: Any, progress: int) -> None:
+        if self.initial_flag and self.start is not None and progress >= self.start and self._should_evaluate(runner):
+            self._do_evaluate(runner)
+        self.initial_flag = False
+
+    def _choose_interval(self, progress: int) -> None:
+        self.interval = self.dynamic_intervals[bisect(self.dynamic_milestones, progress + 1) - 1]
+
+    def _init_rule(self, rule: str | None, key_indicator: str) -> None:
+        if rule not in (None, "greater", "less"):
+            raise KeyError(f"evaluation.rule is {rule!r}, expected 'greater', 'less' or None")
+        self.key_indicator = key_indicator
+        if rule is not None or key_indicator == "auto":
+            self.rule = rule
+            return
+        self.rule = _rule_of(key_indicator, self.greater_keys, self.less_keys)
+
+    def _save_best(self, runner: Any, score: float, states: Any) -> None:
+        messages = runner.meta.setdefault("hook_msgs", {})
+        best = messages.get("best_score", -math.inf if self.rule == "greater" else math.inf)
+        if not (score > best if self.rule == "greater" else score < best):
+            return
+        count, unit = (runner.epoch + 1, "epoch") if self.by_epoch else (runner.iter + 1, "iter")
+        path = Path(self.out_dir or runner.work_dir, f"best_{self.key_indicator}_{unit}_{count}.pth")
+        previous = messages.get("best_ckpt")
+        messages.update(best_score=score, best_ckpt=str(path))
+        runner.save_checkpoint(path.parent, filename_tmpl=path.name, create_symlink=False, random_states=states)
+        if previous is not None and previous != str(path):
+            Path(previous).unlink(missing_ok=True)
+        runner.logger.info(f"Now best checkpoint is saved as {path.name}.")
+        runner.logger.info(f"Best {self.key_indicator} is {score:0.4f} at {count} {unit}.")
+
+
+class DistEvalHook(EvalHook):
+    """The 2.x name of `EvalHook` in a run of several processes.
+
+    Args:
+        dataloader: carrier of the validation set.
+        broadcast_bn_buffer: every rank evaluates with the batch norm statistics of rank 0.
+        tmpdir: accepted for 2.x configs, like `gpu_collect`; results are gathered on rank 0.
+        gpu_collect: see there.
+        **kwargs: as in `EvalHook`.
+    """
+
+    def __init__(
+        self,
+        dataloader: Any,
+        broadcast_bn_buffer: bool = True,
+        tmpdir: str | None = None,
+        gpu_collect: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(dataloader, **kwargs)
+        self.broadcast_bn_buffer = broadcast_bn_buffer
+
+
+def _share_batch_norm(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, _BatchNorm) and module.track_running_stats:
+            for statistic in (module.running_mean, module.running_var):
+                dist.broadcast(statistic, 0)
+
+
+def _rule_of(name: str, greater: Sequence[str], less: Sequence[str]) -> str:
+    """Whether greater or less is better: by the exact name, then by a part of it."""
+    lowered = name.lower()
+    for matches in (lambda key: key == lowered, lambda key: key in lowered):
+        for rule, keys in (("greater", greater), ("less", less)):
+            if any(matches(key.lower()) for key in keys):
+                return rule
+    raise ValueError(
+        f"it is not known whether a greater or a smaller {name!r} is better; set evaluation.rule to 'greater' or 'less'"
+    )
+
+
+def _names(given: str | Sequence[str] | None, default: Sequence[str]) -> tuple[str, ...]:
+    if given is None:
+        return tuple(default)
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _check_numbers(interval: int, start: int | None) -> None:
+    if interval <= 0:
+        raise ValueError(f"evaluation.interval must be positive, got {interval}")
+    if start is not None and start < 0:
+        raise ValueError(f"evaluation.start must not be negative, got {start}")

@@ -1,0 +1,195 @@
+"""Backward pass and optimiser step: plain, accumulated over iterations, in mixed precision."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import clip_grad_norm_
+
+from raydet.engine.hooks.base import Hook
+from raydet.engine.parallel import unwrap
+
+
+class OptimizerHook(Hook):
+    """Computes gradients of `runner.outputs["loss"]`, clips them and steps the optimiser.
+
+    Args:
+        grad_clip: arguments of `torch.nn.utils.clip_grad_norm_` such as `dict(max_norm=35, norm_type=2)`.
+        detect_anomalous_params: log the parameters that the loss does not depend on (slow).
+    """
+
+    cumulative_iters = 1
+
+    def __init__(self, grad_clip: Mapping[str, Any] | None = None, detect_anomalous_params: bool = False) -> None:
+        self.grad_clip = grad_clip
+        self.detect_anomalous_params = detect_anomalous_params
+        self.scaler: torch.amp.GradScaler | None = None
+        self._model: nn.Module | None = None
+        self._window_open = False
+
+    def before_run(self, runner: Any) -> None:
+        self._model = unwrap(runner.model)
+        if self.cumulative_iters > 1 and any(isinstance(m, _BatchNorm) for m in self._model.modules()):
+            runner.logger.warning("batch norm layers see the small batches although gradients are accumulated")
+
+    def after_train_iter(self, runner: Any) -> None:
+        loss = runner.outputs["loss"]
+        if self.detect_anomalous_params:
+            self.detect_anomalous_parameters(loss, runner)
+        if runner.iter % self.cumulative_iters == 0:
+            self._each(runner, lambda optimizer: optimizer.zero_grad())
+        loss = loss / self._window(runner) if self.cumulative_iters > 1 else loss
+        (self.scaler.scale(loss) if self.scaler else loss).backward()
+        self._window_open = not (self.every_n_iters(runner, self.cumulative_iters) or self.is_last_iter(runner))
+        if not self._window_open:
+            self._step(runner)
+
+    def clip_grads(self, params: Any) -> Tensor | None:
+        """Clip the gradients of `params`; returns their norm before, or None when there are none."""
+        trained = [p for p in params if p.requires_grad and p.grad is not None]
+        return clip_grad_norm_(trained, **(self.grad_clip or {"max_norm": float("inf")})) if trained else None
+
+    def detect_anomalous_parameters(self, loss: Tensor, runner: Any) -> None:
+        """Log every parameter that takes no part in `loss`."""
+        reached, queue, seen = set(), [loss.grad_fn], set()
+        while queue:
+            node: Any = queue.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            reached.add(id(getattr(node, "variable", None)))
+            queue.extend(parent for parent, _ in node.next_functions)
+        for name, parameter in unwrap(runner.model).named_parameters():
+            if parameter.requires_grad and id(parameter) not in reached:
+                shape = tuple(parameter.shape)
+                runner.logger.log(logging.ERROR, f"the loss does not depend on {name} with shape {shape}")
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {}
+        if self.scaler is not None:
+            state["scaler"] = self.scaler.state_dict()
+        if self._window_open and self._model is not None:
+            state["grads"] = {
+                name: p.grad.detach().clone() for name, p in self._model.named_parameters() if p.grad is not None
+            }
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self.scaler is not None and state.get("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
+        parameters = dict(self._model.named_parameters()) if self._model is not None else {}
+        for name, grad in state.get("grads", {}).items():
+            parameters[name].grad = grad.to(parameters[name].device, copy=True)
+
+    def _window(self, runner: Any) -> int:
+        """Iterations whose gradients are summed into the step that the current one belongs to."""
+        whole = runner.max_iters // self.cumulative_iters * self.cumulative_iters
+        return self.cumulative_iters if runner.iter < whole else runner.max_iters - whole
+
+    def _step(self, runner: Any) -> None:
+        if self.scaler is not None:
+            self._each(runner, self.scaler.unscale_)
+        if self.grad_clip is not None:
+            norm = self.clip_grads(runner.model.parameters())
+            if norm is not None:
+                runner.log_buffer.update({"grad_norm": float(norm)}, runner.outputs.get("num_samples", 1))
+        if self.scaler is None:
+            self._each(runner, lambda optimizer: optimizer.step())
+        else:
+            self._each(runner, self.scaler.step)
+            self.scaler.update()
+
+    @staticmethod
+    def _each(runner: Any, act: Any) -> None:
+        optimizer = runner.optimizer
+        for each in optimizer.values() if isinstance(optimizer, dict) else (optimizer,):
+            act(each)
+
+
+class GradientCumulativeOptimizerHook(OptimizerHook):
+    """Steps once per `cumulative_iters` iterations with the mean of their gradients."""
+
+    def __init__(self, cumulative_iters: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cumulative_iters = _check_window(cumulative_iters)
+
+
+class Fp16OptimizerHook(OptimizerHook):
+    """Trains in mixed precision with a scaled loss: float16 on CUDA, bfloat16 elsewhere.
+
+    Args:
+        grad_clip: as in `OptimizerHook`.
+        coalesce: accepted for 2.x configs; gradients are reduced by the data-parallel wrapper.
+        bucket_size_mb: likewise.
+        loss_scale: a fixed scale, "dynamic", or the arguments of `torch.amp.GradScaler`.
+        distributed: accepted for 2.x configs.
+    """
+
+    def __init__(
+        self,
+        grad_clip: Mapping[str, Any] | None = None,
+        coalesce: bool = True,
+        bucket_size_mb: int = -1,
+        loss_scale: float | str | Mapping[str, Any] = 512.0,
+        distributed: bool = True,
+    ) -> None:
+        super().__init__(grad_clip)
+        self.loss_scale = loss_scale
+        _scaler_arguments(loss_scale)
+
+    def before_run(self, runner: Any) -> None:
+        super().before_run(runner)
+        start_mixed_precision(self, runner, self.loss_scale)
+
+
+class GradientCumulativeFp16OptimizerHook(OptimizerHook):
+    """`GradientCumulativeOptimizerHook` in mixed precision, see `Fp16OptimizerHook`."""
+
+    def __init__(
+        self,
+        grad_clip: Mapping[str, Any] | None = None,
+        coalesce: bool = True,
+        bucket_size_mb: int = -1,
+        loss_scale: float | str | Mapping[str, Any] = 512.0,
+        distributed: bool = True,
+        cumulative_iters: int = 1,
+    ) -> None:
+        super().__init__(grad_clip)
+        self.loss_scale = loss_scale
+        self.cumulative_iters = _check_window(cumulative_iters)
+        _scaler_arguments(loss_scale)
+
+    def before_run(self, runner: Any) -> None:
+        super().before_run(runner)
+        start_mixed_precision(self, runner, self.loss_scale)
+
+
+def start_mixed_precision(hook: OptimizerHook, runner: Any, loss_scale: float | str | Mapping[str, Any]) -> None:
+    """Give `hook` a gradient scaler and make `runner` compute losses under autocast."""
+    device = next(unwrap(runner.model).parameters()).device.type
+    half = device == "cuda"
+    hook.scaler = torch.amp.GradScaler(device, enabled=half, **_scaler_arguments(loss_scale))
+    runner.amp_dtype = torch.float16 if half else torch.bfloat16
+    # An overflow skips the step and lowers the scale, so it does not end the run.
+    runner.stop_on_nonfinite_loss = not half
+
+
+def _scaler_arguments(loss_scale: float | str | Mapping[str, Any]) -> dict[str, Any]:
+    if loss_scale == "dynamic":
+        return {}
+    if isinstance(loss_scale, Mapping):
+        return dict(loss_scale)
+    if isinstance(loss_scale, (int, float)):
+        return {"init_scale": float(loss_scale), "growth_interval": 2**31 - 1}
+    raise ValueError(f"loss_scale is {loss_scale!r}, expected a number, 'dynamic' or a dict of GradScaler arguments")
+
+
+def _check_window(cumulative_iters: int) -> int:
+    if not isinstance(cumulative_iters, int) or cumulative_iters <= 0:
+        raise ValueError(f"cumulative_iters must be a positive int, got {cumulative_iters!r}")
+    return cumulative_iters

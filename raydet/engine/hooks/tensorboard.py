@@ -1,0 +1,55 @@
+"""The numbers of a run for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from raydet.engine.hooks.logger import LoggerHook
+
+
+class TensorboardLoggerHook(LoggerHook):
+    """Writes scalars and texts as TensorBoard events.
+
+    Args:
+        log_dir: folder of the events; `tf_logs` in the work dir when None.
+        interval: as in `LoggerHook`, like `ignore_last`, `reset_flag` and `by_epoch`.
+        ignore_last: see there.
+        reset_flag: see there.
+        by_epoch: see there.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | None = None,
+        interval: int = 10,
+        ignore_last: bool = True,
+        reset_flag: bool = False,
+        by_epoch: bool = True,
+    ) -> None:
+        super().__init__(interval, ignore_last, reset_flag, by_epoch)
+        self.log_dir = log_dir
+        self.writer: Any = None
+
+    def before_run(self, runner: Any) -> None:
+        super().before_run(runner)
+        if runner.rank != 0:
+            return
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ImportError(
+                "TensorboardLoggerHook needs the package tensorboard: install raydet[track], or remove the hook"
+            ) from error
+        self.writer = SummaryWriter(self.log_dir or str(Path(runner.work_dir, "tf_logs")))
+
+    def log(self, runner: Any) -> None:
+        if self.writer is None:
+            return
+        for tag, value in self.get_loggable_tags(runner, allow_text=True).items():
+            add = self.writer.add_text if isinstance(value, str) else self.writer.add_scalar
+            add(tag, value, self.get_iter(runner))
+
+    def after_run(self, runner: Any) -> None:
+        if self.writer is not None:
+            self.writer.close()

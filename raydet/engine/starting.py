@@ -1,0 +1,102 @@
+"""What a run starts from: nothing, weights, or the checkpoint of an interrupted run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from raydet.checkpoint import CheckpointError, load, load_checkpoint
+from raydet.config import Config
+from raydet.engine.environment import Environment, checkpoints_in
+
+
+@dataclass
+class Start:
+    """Where a run begins.
+
+    Attributes:
+        checkpoint: of the run to go on with, read.
+        source: its file.
+        load_from: weights to begin with.
+    """
+
+    checkpoint: dict[str, Any] | None = None
+    source: str = ""
+    load_from: str | None = None
+
+    def __post_init__(self) -> None:
+        meta = (self.checkpoint or {}).get("meta") or {}
+        seed = meta.get("seed")
+        self.seed: int | None = seed if isinstance(seed, int) else None
+
+
+def find_start(cfg: Config, environment: Environment, logger: Any) -> Start:
+    """What the environment goes on from, else `resume_from`, else with `auto_resume` the newest in the work dir.
+
+    Raises:
+        FileNotFoundError: `resume_from` or `load_from` names no file.
+        ValueError: `resume_from` names something that is not the checkpoint of a run.
+        CheckpointError: none of the checkpoints to go on from can be read.
+    """
+    latest = environment.latest_checkpoint()
+    if latest is not None:
+        return _newest_readable([latest, *_others(latest)], logger)
+    if cfg.get("resume_from"):
+        return Start(_read_run(cfg["resume_from"]), str(cfg["resume_from"]))
+    found = checkpoints_in(environment.work_dir) if cfg.get("auto_resume") else []
+    return _newest_readable(found, logger) if found else Start(load_from=cfg.get("load_from"))
+
+
+def load_weights(model: nn.Module, load_from: str | None, logger: Any) -> None:
+    """Load `load_from` as far as it fits.
+
+    Raises:
+        ValueError: nothing in it fits.
+    """
+    if not load_from:
+        return
+    checkpoint = load_checkpoint(model, load_from, map_location="cpu", strict=False)
+    own = model.state_dict()
+    fitting = [
+        k for k, v in checkpoint.get("state_dict", checkpoint).items() if _fits(own, k.removeprefix("module."), v)
+    ]
+    if not fitting:
+        raise ValueError(f"load_from={load_from!r}: none of its weights fits the model; is it of another model?")
+    logger.info(f"loaded {len(fitting)} of {len(own)} tensors from {load_from}")
+
+
+def _fits(own: dict[str, Any], key: str, value: Any) -> bool:
+    return key in own and getattr(value, "shape", None) == own[key].shape
+
+
+def _others(latest: Path) -> list[Path]:
+    return [path for path in checkpoints_in(latest.parent) if path.resolve() != latest.resolve()]
+
+
+def _newest_readable(paths: list[Path], logger: Any) -> Start:
+    """The first file that can be read; a broken one is said and passed over."""
+    for path in paths:
+        try:
+            return Start(_read_run(path), str(path))
+        except (CheckpointError, OSError) as error:
+            logger.warning(f"passing over a checkpoint that cannot be read: {error}")
+    raise CheckpointError(
+        f"none of the checkpoints in {paths[0].parent} can be read ({', '.join(path.name for path in paths)}); remove "
+        "them to start anew"
+    )
+
+
+def _read_run(path: str | Path) -> dict[str, Any]:
+    checkpoint = load(path, map_location="cpu")
+    if (
+        not isinstance(checkpoint, dict)
+        or "state_dict" not in checkpoint
+        or "epoch" not in (checkpoint.get("meta") or {})
+    ):
+        raise ValueError(
+            f"{path} is not the checkpoint of a run (no epoch in its meta); use load_from to begin with its weights"
+        )
+    return checkpoint

@@ -1,0 +1,236 @@
+"""Running a detector over a data set: results in the order of the data set, files and metrics."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pycocotools import mask as coco_mask
+from torch import nn
+
+from raydet.checkpoint import load_checkpoint
+from raydet.config import Config, compat_cfg, ensure_valid, update_data_root
+from raydet.datasets import Carrier, build_carrier, to_device
+from raydet.engine.data import MakeCarrier, carrier_for, evaluation_dataset
+from raydet.engine.environment import Environment, LocalEnvironment, check_work_dir
+from raydet.engine.logging import get_logger
+from raydet.engine.parallel import unwrap
+from raydet.engine.progress import Display
+
+_OF_HOOK = frozenset(
+    {"interval", "start", "by_epoch", "save_best", "rule", "dynamic_intervals", "greater_keys", "less_keys", "out_dir"}
+    | {"file_client_args", "test_fn", "type", "priority", "tmpdir", "gpu_collect", "broadcast_bn_buffer"}
+)
+
+
+def run_test(model: nn.Module, carrier: Carrier, environment: Environment) -> list[Any] | None:
+    """Results of every sample of `carrier.dataset`; each rank computes its share.
+
+    Args:
+        model: the detector, wrapped or not.
+        carrier: of a test split, in which rank r has each world_size-th sample.
+        environment: where the run runs; every rank calls this.
+
+    Returns:
+        On rank 0 one 2.x result per sample in the order of the data set, masks as run-length codes; None elsewhere.
+
+    Raises:
+        RuntimeError: there are more or fewer results than samples.
+    """
+    shares = environment.gather(_own_share(unwrap(model), carrier, environment))
+    if shares is None:
+        return None
+    results: list[Any] = [None] * sum(len(share) for share in shares)
+    if len(results) != len(carrier.dataset):
+        raise RuntimeError(f"{len(results)} results for the {len(carrier.dataset)} samples of the data set")
+    for rank, share in enumerate(shares):
+        results[rank :: len(shares)] = share
+    return results
+
+
+@torch.no_grad()
+def _own_share(model: nn.Module, carrier: Carrier, environment: Environment) -> list[Any]:
+    model.eval()
+    results: list[Any] = []
+    world = environment.world_size
+    samples = (len(carrier.dataset) - environment.rank + world - 1) // world
+    display = Display(samples, "testing", get_logger(), shown=environment.rank == 0)
+    try:
+        for batch in carrier.iterate(0):
+            found = model(return_loss=False, rescale=True, **to_device(batch, environment.device))
+            results += [encode_masks(result) for result in found]
+            display.advance(len(found))
+    finally:
+        display.close()
+    return results
+
+
+def encode_masks(result: Any) -> Any:
+    """A result whose bitmaps are replaced by COCO run-length codes.
+
+    Args:
+        result: per-class boxes; or (boxes, masks); or (boxes, (masks, scores)); or a panoptic dict of such.
+    """
+    if isinstance(result, dict):
+        return {key: encode_masks(value) if key == "ins_results" else value for key, value in result.items()}
+    if not isinstance(result, tuple):
+        return result
+    boxes, masks = result
+    if isinstance(masks, tuple):
+        return boxes, (_encoded(masks[0]), masks[1])
+    return boxes, _encoded(masks)
+
+
+def _encoded(masks_per_class: Sequence[Any]) -> list[list[Any]]:
+    return [[_run_lengths(mask) for mask in masks] for masks in masks_per_class]
+
+
+def _run_lengths(mask: Any) -> Any:
+    if isinstance(mask, dict):
+        return mask
+    return coco_mask.encode(np.asfortranarray(np.asarray(mask, dtype=np.uint8)))
+
+
+def evaluate_detector(
+    cfg: Config | str | Path,
+    checkpoint: str | Path | None,
+    *,
+    work_dir: str | Path | None = None,
+    eval_metrics: str | Sequence[str] | None = None,
+    eval_options: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    format_only: bool = False,
+    split: str = "test",
+    device: str | None = None,
+    environment: Environment | None = None,
+    make_carrier: MakeCarrier = build_carrier,
+) -> dict[str, Any]:
+    """Test a detector on a split of its data.
+
+    Args:
+        cfg: config, or its file.
+        checkpoint: weights; None tests the model as it is initialised.
+        work_dir: folder for results; the config's `work_dir`, or `work_dirs/<config>`, when None.
+        eval_metrics: such as "bbox" or ["bbox", "segm"]; the config's `evaluation.metric` when None.
+        eval_options: more arguments of `dataset.evaluate` (with `format_only`, of `dataset.format_results`).
+        out: file for the raw results: `.pkl` (lists and arrays) or `.json`.
+        format_only: write the files of a test server instead of computing metrics.
+        split: "test" or "val".
+        device: such as "cuda:1"; the first GPU, else the CPU, when None.
+        environment: where to run; this machine when None.
+        make_carrier: brings the data.
+
+    Returns:
+        Metrics by name (rank 0), also written to `<work_dir>/eval.json`.
+
+    Raises:
+        ValueError: `out` has another ending, or the split is not in the config.
+    """
+    cfg = Config.fromfile(str(cfg)) if isinstance(cfg, (str, Path)) else cfg
+    _check_out(out)
+    ensure_valid(cfg)
+    cfg = compat_cfg(cfg)
+    update_data_root(cfg)
+    environment = environment or LocalEnvironment(_work_dir(cfg, work_dir), device)
+    check_work_dir(environment.work_dir)
+    logger = get_logger(log_level=cfg.get("log_level", "INFO"), rank=environment.rank)
+    dataset = evaluation_dataset(cfg, split)
+    model = _model_for_test(cfg, checkpoint, dataset).to(environment.device)
+    carrier = carrier_for(cfg, dataset, split, environment, make_carrier, None)
+    try:
+        results = run_test(model, carrier, environment)
+    finally:
+        carrier.close()
+    if results is None:
+        return {}
+    if out is not None:
+        write_results(results, Path(out))
+        logger.info(f"results written to {out}")
+    if format_only:
+        dataset.format_results(
+            results, **{"jsonfile_prefix": str(environment.work_dir / "results"), **(eval_options or {})}
+        )
+        logger.info(f"formatted results written to {environment.work_dir}")
+        return {}
+    metrics = evaluate_results(cfg, dataset, results, eval_metrics, eval_options, logger)
+    _write_json(metrics, environment.work_dir / "eval.json")
+    return metrics
+
+
+test = evaluate_detector
+"""The 2.x verb."""
+
+
+def evaluate_results(
+    cfg: Config,
+    dataset: Any,
+    results: list[Any],
+    eval_metrics: str | Sequence[str] | None = None,
+    eval_options: Mapping[str, Any] | None = None,
+    logger: Any = None,
+) -> dict[str, Any]:
+    """`dataset.evaluate` with the options of `cfg.evaluation`, without those that belong to its hook."""
+    options = {key: value for key, value in (cfg.get("evaluation") or {}).items() if key not in _OF_HOOK}
+    if eval_metrics is not None:
+        options["metric"] = eval_metrics if isinstance(eval_metrics, str) else list(eval_metrics)
+    return dict(dataset.evaluate(results, logger=logger, **{**options, **(eval_options or {})}))
+
+
+def write_results(results: list[Any], path: Path) -> None:
+    """Raw results as `.pkl` (lists, tuples, dicts and numpy arrays only) or `.json`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".json":
+        _write_json(results, path)
+    else:
+        with path.open("wb") as file:
+            pickle.dump(results, file, protocol=4)
+
+
+def _write_json(value: Any, path: Path) -> None:
+    path.write_text(json.dumps(value, default=_as_json), encoding="utf-8")
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, bytes):
+        return value.decode("ascii")
+    raise TypeError(f"a {type(value).__name__} cannot be written as json")
+
+
+def _check_out(out: str | Path | None) -> None:
+    if out is not None and Path(out).suffix not in (".pkl", ".pickle", ".json"):
+        raise ValueError(f"out must end with .pkl or .json, got {str(out)!r}")
+
+
+def _work_dir(cfg: Config, work_dir: str | Path | None) -> Path:
+    name = Path(cfg.filename).stem if cfg.filename else "test"
+    return Path(work_dir or cfg.get("work_dir") or Path("work_dirs", name))
+
+
+def _model_for_test(cfg: Config, checkpoint: str | Path | None, dataset: Any) -> nn.Module:
+    from raydet.models import build_detector
+
+    model: Any = build_detector(without_pretraining(cfg["model"]))
+    loaded = load_checkpoint(model, checkpoint, map_location="cpu") if checkpoint else model.init_weights()
+    meta = (loaded or {}).get("meta") or {}
+    model.CLASSES = meta.get("CLASSES") or dataset.CLASSES
+    return model  # type: ignore[no-any-return]
+
+
+def without_pretraining(model: Mapping[str, Any]) -> Any:
+    """The model dict without the weights it would begin training with."""
+    plain = model.copy() if hasattr(model, "copy") else dict(model)
+    if "pretrained" in plain:
+        plain["pretrained"] = None
+    backbone = plain.get("backbone")
+    if isinstance(backbone, Mapping) and "init_cfg" in backbone:
+        plain["backbone"] = {**backbone, "init_cfg": None}
+    return plain

@@ -1,0 +1,82 @@
+"""The twelve numbers of COCO out of its precision and recall curves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from raydet.evaluation.coco_engine import Curves, Request
+
+AREAS = ("all", "small", "medium", "large")
+
+
+class Item(NamedTuple):
+    """One of the numbers: a mean of precision (AP) or recall (AR).
+
+    Attributes:
+        kind: "AP" or "AR".
+        iou: one overlap, or None for all that were asked for.
+        area: one of `AREAS`.
+        rank: which of the three numbers of detections counts, or None for 100 detections.
+    """
+
+    kind: str
+    iou: float | None = None
+    area: str = "all"
+    rank: int | None = 2
+
+
+# The overall AP takes 100 detections per image and class, all the others the largest number asked for.
+ITEMS = {
+    "mAP": Item("AP", rank=None),
+    "mAP_50": Item("AP", iou=0.5),
+    "mAP_75": Item("AP", iou=0.75),
+    "mAP_s": Item("AP", area="small"),
+    "mAP_m": Item("AP", area="medium"),
+    "mAP_l": Item("AP", area="large"),
+    "AR@100": Item("AR", rank=0),
+    "AR@300": Item("AR", rank=1),
+    "AR@1000": Item("AR"),
+    "AR_s@1000": Item("AR", area="small"),
+    "AR_m@1000": Item("AR", area="medium"),
+    "AR_l@1000": Item("AR", area="large"),
+}
+"""The numbers by their 2.x names, AP first."""
+
+
+def summarize(curves: Curves, request: Request, single_overlaps: bool = True) -> dict[str, float]:
+    """The numbers by name, rounded to four digits; -1 where there is nothing to measure.
+
+    Args:
+        curves: what the matching gave.
+        request: what it was asked for.
+        single_overlaps: False leaves the numbers of one overlap unmeasured.
+    """
+    return {name: round(_measure(item, curves, request, single_overlaps), 4) for name, item in ITEMS.items()}
+
+
+def _measure(item: Item, curves: Curves, request: Request, single_overlaps: bool) -> float:
+    counts = np.asarray(request.max_dets)
+    of_count = counts == 100 if item.rank is None else np.arange(len(counts)) == item.rank
+    values = (curves.precision if item.kind == "AP" else curves.recall)[..., AREAS.index(item.area), of_count]
+    if item.iou is not None:
+        values = values[(request.iou_thrs == item.iou) & single_overlaps]
+    return mean_of_measured(values)
+
+
+def mean_of_measured(values: np.ndarray, nothing: float = -1.0) -> float:
+    """Mean of the values that are not -1, or `nothing`."""
+    measured = values[values > -1]
+    return float(measured.mean()) if measured.size else nothing
+
+
+def describe(scores: dict[str, float], request: Request) -> str:
+    """The numbers as lines in COCO's form."""
+    span = f"{request.iou_thrs[0]:.2f}:{request.iou_thrs[-1]:.2f}"
+    lines = []
+    for name, item in ITEMS.items():
+        iou = span if item.iou is None else f"{item.iou:.2f}"
+        count = 100 if item.rank is None else request.max_dets[item.rank]
+        lines.append(f" {item.kind} @[ IoU={iou:<9} | area={item.area:>6} | maxDets={count:>4} ] = {scores[name]:.4f}")
+    return "\n".join(lines)

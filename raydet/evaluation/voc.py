@@ -1,0 +1,98 @@
+"""VOC-style metrics of any data set: mean AP at given overlaps, and recall of proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from raydet.evaluation.mean_ap import eval_map
+from raydet.evaluation.recall import eval_recalls
+from raydet.evaluation.report import Logger, say
+
+METRICS = ("mAP", "recall")
+
+
+def evaluate_voc(
+    dataset: Any,
+    results: Sequence[Any],
+    metric: str | Sequence[str] = "mAP",
+    logger: Logger = None,
+    proposal_nums: Sequence[int] = (100, 300, 1000),
+    iou_thr: float | Sequence[float] = 0.5,
+    scale_ranges: Sequence[tuple[float, float]] | None = None,
+) -> dict[str, Any]:
+    """Evaluate the results of a whole data set in the way of PASCAL VOC.
+
+    A data set with a `year` is a VOC one: box sizes count the last pixel, scale ranges are not used, and 2007 averages
+    precision over eleven points.
+
+    Args:
+        dataset: has `get_ann_info(i)` and `CLASSES`.
+        results: per image, K arrays `(D, 5)`; for recall one array of proposals.
+        metric: "mAP" or "recall".
+        logger: where tables go.
+        proposal_nums: numbers of proposals for recall.
+        iou_thr: overlap or overlaps from which a detection is right.
+        scale_ranges: also print tables by the square root of the area; the mean over them is returned.
+
+    Returns:
+        `mAP` and `AP50`, ... for each overlap, or `recall@100@0.5`, ... and with several overlaps `AR@100`, ...
+
+    Raises:
+        KeyError: unknown metric.
+        ValueError: more than one metric.
+    """
+    name = _single(metric)
+    thresholds = [float(each) for each in np.atleast_1d(np.asarray(iou_thr, dtype=np.float64))]
+    annotations = [dataset.get_ann_info(i) for i in range(len(dataset))]
+    year = getattr(dataset, "year", None)
+    if name == "recall":
+        truths = [annotation["bboxes"] for annotation in annotations]
+        return _recalls(truths, results, proposal_nums, thresholds, logger, use_legacy_coordinate=year is not None)
+    scores: dict[str, Any] = {"mAP": 0.0}
+    means = []
+    for threshold in thresholds:
+        say(f"\n{'-' * 15}iou_thr: {threshold}{'-' * 15}", logger)
+        mean_ap, _ = eval_map(
+            results,
+            annotations,
+            scale_ranges=None if year is not None else scale_ranges,
+            iou_thr=threshold,
+            dataset="voc07" if year == 2007 else dataset.CLASSES,
+            logger=logger,
+            use_legacy_coordinate=year is not None,
+        )
+        means.append(float(np.mean(mean_ap)))
+        scores[f"AP{int(threshold * 100):02d}"] = round(means[-1], 3)
+    scores["mAP"] = sum(means) / len(means)
+    return scores
+
+
+def _single(metric: str | Sequence[str]) -> str:
+    names = [metric] if isinstance(metric, str) else list(metric)
+    if len(names) != 1:
+        raise ValueError(f"expected one metric out of {', '.join(METRICS)}, got {names}")
+    if names[0] not in METRICS:
+        raise KeyError(f"metric {names[0]} is not supported; expected one of {', '.join(METRICS)}")
+    return names[0]
+
+
+def _recalls(
+    truths: Sequence[np.ndarray],
+    results: Sequence[np.ndarray],
+    proposal_nums: Sequence[int],
+    thresholds: Sequence[float],
+    logger: Logger,
+    use_legacy_coordinate: bool,
+) -> dict[str, float]:
+    recalls = eval_recalls(truths, results, proposal_nums, thresholds, logger, use_legacy_coordinate)
+    scores = {
+        f"recall@{num}@{threshold}": float(recalls[i, j])
+        for i, num in enumerate(proposal_nums)
+        for j, threshold in enumerate(thresholds)
+    }
+    if len(thresholds) > 1:
+        scores.update({f"AR@{num}": float(recalls[i].mean()) for i, num in enumerate(proposal_nums)})
+    return scores

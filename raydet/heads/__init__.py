@@ -1,0 +1,1 @@
+"""Heads: from features to losses and detections."""

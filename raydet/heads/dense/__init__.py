@@ -1,0 +1,1 @@
+"""Heads that predict at every cell of every feature map."""

@@ -1,0 +1,337 @@
+"""What all dense heads share: towers, predictors, the flat axis R, targets, losses and detections."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from raydet.assignment.targets import DenseTargets, assign_targets, inside_image
+from raydet.heads.dense.candidates import select_candidates, suppress
+from raydet.heads.dense.layout import LevelLayout, flatten_level
+from raydet.heads.dense.output import DenseOutput, Predictor
+from raydet.heads.settings import DenseTraining, Prediction, build_assigner_and_sampler, samples
+from raydet.heads.views import scale_of, to_original
+from raydet.layers import BaseModule, ConvModule, Scale, Sequential
+from raydet.registry import BBOX_CODERS, LOSSES, PRIOR_GENERATORS
+from raydet.structures import Batch, Detections, GroundTruth, ImageMeta
+
+ANCHORS = {
+    "type": "AnchorGenerator",
+    "scales": [8, 16, 32],
+    "ratios": [0.5, 1.0, 2.0],
+    "strides": [4, 8, 16, 32, 64],
+}
+BOX_CODER = {
+    "type": "DeltaXYWHBBoxCoder",
+    "clip_border": True,
+    "target_means": (0.0, 0.0, 0.0, 0.0),
+    "target_stds": (1.0, 1.0, 1.0, 1.0),
+}
+LOSS_CLS = {"type": "CrossEntropyLoss", "use_sigmoid": True, "loss_weight": 1.0}
+LOSS_BBOX = {"type": "SmoothL1Loss", "beta": 1.0 / 9.0, "loss_weight": 1.0}
+INIT = {"type": "Normal", "layer": "Conv2d", "std": 0.01}
+
+
+class DenseHead(BaseModule, ABC):
+    """A head that predicts at every cell of every feature map.
+
+    A subclass states its `towers` and `predictors` and, where it differs, `assign`, `losses`, `scores`,
+    `score_factors` or `decode`. Everything after the convolutions works on `(N, R, D)`. The constructor here builds the
+    layers, so a subclass sets what its `towers` and `predictors` read before it calls it.
+
+    Args:
+        num_classes: `K`, without background.
+        in_channels: of the feature maps.
+        feat_channels: of the towers.
+        anchor_generator: priors, part or dict: anchors or points.
+        bbox_coder: part or dict.
+        reg_decoded_bbox: the box loss compares boxes instead of their codes (for IoU losses).
+        loss_cls: part or dict; `use_sigmoid` decides between sigmoid and softmax with a background column.
+        loss_bbox: part or dict.
+        train_cfg: `assigner`, `sampler`, `allowed_border`, `pos_weight`.
+        test_cfg: `nms_pre`, `score_thr`, `nms`, `max_per_img`.
+        init_cfg: weight initialisation.
+
+    Raises:
+        ValueError: `num_classes` is too small.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        feat_channels: int = 256,
+        anchor_generator: Any = ANCHORS,
+        bbox_coder: Any = BOX_CODER,
+        reg_decoded_bbox: bool = False,
+        loss_cls: Any = LOSS_CLS,
+        loss_bbox: Any = LOSS_BBOX,
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        init_cfg: Any = INIT,
+    ) -> None:
+        super().__init__(init_cfg)
+        if num_classes < 1:
+            raise ValueError(f"num_classes must be at least 1, got {num_classes!r}")
+        self.num_classes = num_classes
+        self.in_channels = in_channels
+        self.feat_channels = feat_channels
+        self.reg_decoded_bbox = reg_decoded_bbox
+        self.prior_generator = PRIOR_GENERATORS.build(anchor_generator)
+        self.bbox_coder = BBOX_CODERS.build(bbox_coder)
+        self.loss_cls = LOSSES.build(loss_cls)
+        self.loss_bbox = LOSSES.build(loss_bbox)
+        self.use_sigmoid_cls: bool = getattr(self.loss_cls, "use_sigmoid", False)
+        self.cls_out_channels = num_classes if self.use_sigmoid_cls else num_classes + 1
+        self.training_config = DenseTraining.read(train_cfg)
+        self.test_config = Prediction.read(test_cfg)
+        self.sampling = samples(self.training_config, self.loss_cls)
+        self.assigner, self.sampler = build_assigner_and_sampler(
+            self.training_config if self.sampling else replace(self.training_config, sampler=None)
+        )
+        self._build_layers()
+
+    # Layers
+
+    @property
+    def num_base_priors(self) -> int:
+        """`A`, the priors of one cell."""
+        return int(self.prior_generator.num_base_priors[0])
+
+    def towers(self) -> dict[str, nn.Module]:
+        """The shared convolutions before the predictors, by attribute name."""
+        return {}
+
+    @abstractmethod
+    def predictors(self) -> tuple[Predictor, ...]:
+        """The outputs of the head, in the order in which `forward` returns them."""
+
+    def _build_layers(self) -> None:
+        for name, tower in self.towers().items():
+            self.add_module(name, tower)
+        self._predictors = self.predictors()
+        for predictor in self._predictors:
+            channels = self.feat_channels if predictor.tower else self.in_channels
+            out_channels = self.num_base_priors * predictor.dims
+            self.add_module(
+                predictor.key, nn.Conv2d(channels, out_channels, predictor.kernel, padding=predictor.kernel // 2)
+            )
+        if any(predictor.scaled for predictor in self._predictors):
+            self.scales = nn.ModuleList(Scale(1.0) for _ in range(self.prior_generator.num_levels))
+
+    def run_tower(self, name: str, feature: Tensor) -> Tensor:
+        """Output of one tower on one level."""
+        output: Tensor = getattr(self, name)(feature)
+        return output
+
+    def forward_level(self, feature: Tensor, level: int) -> tuple[Tensor, ...]:
+        """Raw maps `(N, A*D, H, W)` of one level, one per predictor."""
+        needed = dict.fromkeys(p.tower for p in self._predictors)
+        bases = {name: self.run_tower(name, feature) if name else feature for name in needed}
+        maps = (getattr(self, p.key)(bases[p.tower]) for p in self._predictors)
+        return tuple(
+            self.scales[level](value).float() if p.scaled else value
+            for p, value in zip(self._predictors, maps, strict=True)
+        )
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
+        """Raw maps: for each predictor, a list over levels."""
+        levels = [self.forward_level(feature, level) for level, feature in enumerate(feats)]
+        return tuple(list(maps) for maps in zip(*levels, strict=True))
+
+    # The flat axis
+
+    def outputs(self, feats: Sequence[Tensor]) -> DenseOutput:
+        """Run the head and flatten what it predicts."""
+        return self.flatten(self(feats))
+
+    def flatten(self, maps: tuple[list[Tensor], ...]) -> DenseOutput:
+        """Raw maps of `forward` to predictions on the flat axis, with their priors."""
+        layout = LevelLayout.of(maps[0], self.prior_generator.num_base_priors)
+        values = {
+            predictor.role: torch.cat([flatten_level(level, predictor.dims) for level in levels], dim=1)
+            for predictor, levels in zip(self._predictors, maps, strict=True)
+        }
+        first = next(iter(values.values()))
+        grids = self.prior_generator.grid_priors(list(layout.sizes), dtype=first.dtype, device=first.device)
+        return DenseOutput(values, torch.cat(grids), layout)
+
+    # Training
+
+    def loss(self, feats: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
+        """The losses of a batch with ground truth."""
+        output = self.outputs(feats)
+        return self.losses(output, self.targets(output, batch))
+
+    def targets(self, output: DenseOutput, batch: Batch) -> DenseTargets:
+        """What every prior shall predict."""
+        truths = batch.truths
+        assert truths is not None
+        config = self.training_config
+        valid = self.valid_priors(output, batch.metas)
+        inside = [
+            inside_image(output.image_priors(n), valid[n], meta.img_shape, config.allowed_border)
+            for n, meta in enumerate(batch.metas)
+        ]
+        return assign_targets(
+            output.priors,
+            truths,
+            partial(self.assign, output, inside),
+            self.sampler,
+            self.num_classes,
+            None if all(mask is None for mask in inside) else [_everywhere(mask, output) for mask in inside],
+            config.pos_weight,
+        )
+
+    def valid_priors(self, output: DenseOutput, metas: Sequence[ImageMeta]) -> list[Tensor | None]:
+        """Per image, a bool mask `(R,)` of the priors outside the batch padding, or None when all are."""
+        sizes = output.layout.sizes
+        device = output.priors.device
+        return [
+            None
+            if self._fills(meta.pad_shape, sizes)
+            else torch.cat(self.prior_generator.valid_flags(list(sizes), meta.pad_shape, device=device))
+            for meta in metas
+        ]
+
+    def _fills(self, shape: Sequence[int], sizes: Sequence[tuple[int, int]]) -> bool:
+        """Whether an image padded to `shape` reaches the last row and column of every feature map."""
+        return all(
+            -(-shape[0] // stride_h) >= h and -(-shape[1] // stride_w) >= w
+            for (stride_w, stride_h), (h, w) in zip(self.prior_generator.strides, sizes, strict=True)
+        )
+
+    def assign(
+        self, output: DenseOutput, inside: Sequence[Tensor | None], image: int, priors: Tensor, truth: GroundTruth
+    ) -> Any:
+        """Match the `priors` of one image (those `inside`) with its ground truths: an AssignResult."""
+        return self.assigner.assign(priors, truth.boxes, truth.ignored, truth.labels)
+
+    def losses(self, output: DenseOutput, targets: DenseTargets) -> dict[str, Tensor]:
+        """Named losses from predictions and targets."""
+        count = float(targets.num_pos + targets.num_neg if self.sampling else targets.num_pos)
+        return {
+            "loss_cls": self.class_loss(output, targets, count),
+            "loss_bbox": self.box_loss(output, targets, count),
+        }
+
+    def class_loss(self, output: DenseOutput, targets: DenseTargets, avg_factor: float) -> Tensor:
+        """Classification loss; of the sampled priors alone when the head draws samples."""
+        columns = (output["cls"].flatten(0, 1), targets.labels.flatten(), targets.label_weights.flatten())
+        rows = None
+        if self.sampling:
+            rows = targets.sampled
+            columns = tuple(column[rows] for column in columns)  # type: ignore[assignment]
+        return apply_loss(self.loss_cls, columns, avg_factor, output, rows)
+
+    def box_loss(self, output: DenseOutput, targets: DenseTargets, avg_factor: float) -> Tensor:
+        """Regression loss of the positives, on codes or on decoded boxes."""
+        predicted = output.rows("box", targets.positive)
+        if len(predicted) == 0:
+            return predicted.sum()
+        if self.reg_decoded_bbox:
+            predicted, wanted = self.bbox_coder.decode(targets.priors, predicted), targets.boxes
+        else:
+            wanted = self.bbox_coder.encode(targets.priors, targets.boxes)
+        columns = (predicted, wanted, torch.ones_like(wanted))
+        return apply_loss(self.loss_bbox, columns, avg_factor, output, targets.positive)
+
+    # Inference
+
+    def scores(self, output: DenseOutput) -> Tensor:
+        """`(N, R, K)` class probabilities."""
+        logits = output["cls"]
+        return logits.sigmoid() if self.use_sigmoid_cls else logits.softmax(-1)[..., :-1]
+
+    def score_factors(self, output: DenseOutput) -> Tensor | None:
+        """`(N, R)` factors on the scores of selected candidates (centerness), or None."""
+        return None
+
+    def decode(self, output: DenseOutput, image: int, index: Tensor, max_shape: Sequence[int]) -> Tensor:
+        """`(M, 4)` boxes of the priors at `index` of one image, clipped to `max_shape`."""
+        deltas = output["box"][image, index]
+        boxes: Tensor = self.bbox_coder.decode(output.image_priors(image)[index], deltas, max_shape=max_shape)
+        return boxes
+
+    def candidates(self, output: DenseOutput, metas: Sequence[ImageMeta]) -> list[Detections]:
+        """Detections before suppression, in pixels of the network input."""
+        scores, factors = self.scores(output), self.score_factors(output)
+        found = []
+        for image, meta in enumerate(metas):
+            picked = select_candidates(
+                scores[image], output.layout, self.test_config.score_thr, self.test_config.nms_pre
+            )
+            boxes = self.decode(output, image, picked.priors, meta.img_shape[:2])
+            final = picked.scores if factors is None else picked.scores * factors[image, picked.priors]
+            found.append(Detections(boxes, final, picked.labels))
+        return found
+
+    @torch.no_grad()
+    def predict(self, feats: Sequence[Tensor], metas: Sequence[ImageMeta], rescale: bool = False) -> list[Detections]:
+        """Detections of every image, in pixels of the original image when `rescale`."""
+        found = self.candidates(self.outputs(feats), metas)
+        if rescale:
+            found = [each.reduced(scale_of(meta, each.boxes)) for each, meta in zip(found, metas, strict=True)]
+        return [suppress(each, self.test_config) for each in found]
+
+    @torch.no_grad()
+    def predict_augmented(
+        self, feats: Sequence[Sequence[Tensor]], metas: Sequence[ImageMeta], rescale: bool = False
+    ) -> Detections:
+        """Detections of one image from several views of it: all candidates of all views are suppressed together."""
+        views = [self.candidates(self.outputs(f), [meta])[0] for f, meta in zip(feats, metas, strict=True)]
+        joined = Detections(
+            torch.cat([to_original(view.boxes, meta) for view, meta in zip(views, metas, strict=True)]),
+            torch.cat([view.scores for view in views]),
+            torch.cat([view.labels for view in views]),
+        )
+        kept = suppress(joined, self.test_config)
+        return kept if rescale else kept.enlarged(scale_of(metas[0], kept.boxes))
+
+
+def apply_loss(
+    loss: Any, columns: tuple[Tensor, ...], avg_factor: float, output: DenseOutput, rows: Tensor | None
+) -> Tensor:
+    """A loss of predictions, targets and weights that stand at the flat indices `rows` (None: at all).
+
+    Losses that sort or bin, thus depend on what they see at once, say `per_level`: 2.x shows them one level at a time.
+    """
+    if not getattr(loss, "per_level", False):
+        value: Tensor = loss(*columns, avg_factor=avg_factor)
+        return value
+    levels = output.levels(rows)
+    members = [(levels == level).nonzero().squeeze(1) for level in range(len(output.layout.sizes))]
+    parts = [loss(*(column[own] for column in columns), avg_factor=avg_factor) for own in members]
+    return torch.stack(parts).sum()
+
+
+def conv_tower(
+    num_convs: int, in_channels: int, out_channels: int, conv_cfg: Any = None, norm_cfg: Any = None, **options: Any
+) -> Sequential:
+    """`num_convs` 3x3 ConvModules; the first changes the number of channels."""
+    return Sequential(
+        *(
+            ConvModule(
+                out_channels if i else in_channels,
+                out_channels,
+                3,
+                padding=1,
+                conv_cfg=conv_cfg,
+                norm_cfg=norm_cfg,
+                **options,
+            )
+            for i in range(num_convs)
+        )
+    )
+
+
+def _everywhere(mask: Tensor | None, output: DenseOutput) -> Tensor:
+    return (
+        mask if mask is not None else torch.ones(output.priors.shape[-2], dtype=torch.bool, device=output.priors.device)
+    )

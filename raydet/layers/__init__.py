@@ -1,0 +1,92 @@
+"""Layers, and how they are built and initialised."""
+
+from raydet.layers.activations import Clamp, HSigmoid, Swish
+from raydet.layers.base_module import BaseModule, ModuleDict, ModuleList, Sequential
+from raydet.layers.channels import make_divisible
+from raydet.layers.conv_module import BN, RELU, ConvModule, DepthwiseSeparableConvModule
+from raydet.layers.conv_variants import Conv2dAdaptivePadding, ConvWS2d
+from raydet.layers.drop import Dropout, DropPath, drop_path
+from raydet.layers.factory import (
+    Cfg,
+    build_activation_layer,
+    build_conv_layer,
+    build_dropout,
+    build_norm_layer,
+    build_padding_layer,
+    build_plugin_layer,
+    build_upsample_layer,
+    is_norm,
+)
+from raydet.layers.freezing import freeze, hold_batch_norms, init_cfg_with_pretrained
+from raydet.layers.init_functions import (
+    bias_init_with_prob,
+    caffe2_xavier_init,
+    constant_init,
+    kaiming_init,
+    normal_init,
+    trunc_normal_init,
+    uniform_init,
+    xavier_init,
+)
+from raydet.layers.init_log import update_init_info
+from raydet.layers.initializers import InitCfg, initialize
+from raydet.layers.inverted_residual import InvertedResidual
+from raydet.layers.residual import RESNET_STAGES, BasicBlock, Bottleneck, ResidualBlock, ResLayer
+from raydet.layers.scale import Scale
+from raydet.layers.squeeze_excitation import SELayer
+from raydet.layers.sync_bn import MMSyncBatchNorm, SyncBatchNorm
+from raydet.layers.upsample import PixelShufflePack
+
+__all__ = [
+    "BN",
+    "RELU",
+    "RESNET_STAGES",
+    "BaseModule",
+    "BasicBlock",
+    "Bottleneck",
+    "Cfg",
+    "Clamp",
+    "Conv2dAdaptivePadding",
+    "ConvModule",
+    "ConvWS2d",
+    "DepthwiseSeparableConvModule",
+    "DropPath",
+    "Dropout",
+    "HSigmoid",
+    "InitCfg",
+    "InvertedResidual",
+    "MMSyncBatchNorm",
+    "ModuleDict",
+    "ModuleList",
+    "PixelShufflePack",
+    "ResLayer",
+    "ResidualBlock",
+    "SELayer",
+    "Scale",
+    "Sequential",
+    "Swish",
+    "SyncBatchNorm",
+    "bias_init_with_prob",
+    "build_activation_layer",
+    "build_conv_layer",
+    "build_dropout",
+    "build_norm_layer",
+    "build_padding_layer",
+    "build_plugin_layer",
+    "build_upsample_layer",
+    "caffe2_xavier_init",
+    "constant_init",
+    "drop_path",
+    "freeze",
+    "hold_batch_norms",
+    "init_cfg_with_pretrained",
+    "initialize",
+    "is_norm",
+    "kaiming_init",
+    "make_divisible",
+    "normal_init",
+    "trunc_normal_init",
+    "uniform_init",
+    "update_init_info",
+    "xavier_init",
+]

@@ -1,0 +1,139 @@
+"""Batch normalisation whose statistics are taken over all workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation of `(N, C, ...)` over the values of all workers, on any device.
+
+    Without a process group, or in eval mode, it is ordinary batch normalisation. It is not torch's class of this name
+    because that one, and DDP for its sake, refuse CPU workers.
+
+    Args:
+        num_features: channels C.
+        eps: added to the variance.
+        momentum: weight of a batch in the running statistics; None for their plain average.
+        affine: learn a scale and a shift.
+        track_running_stats: keep running statistics for eval mode.
+        process_group: the workers to average over; all of them when None.
+        device: where the parameters live.
+        dtype: of the parameters.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device=device, dtype=dtype)
+        self.process_group = process_group
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected an input of at least 2 dimensions, got shape {tuple(input.shape)}")
+
+    def _share(self, input: Tensor) -> int:
+        """Weight of this worker's moments in the common ones."""
+        return input.numel() // self.num_features
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not (self.training and _world_size(self.process_group) > 1):
+            return super().forward(input)
+        self._check_input_dim(input)
+        mean, variance, count = self._common_moments(input)
+        if self.track_running_stats:
+            self._track(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
+        scale = (variance + self.eps).rsqrt()
+        if self.affine:
+            scale = scale * self.weight
+        shift = self.bias - mean * scale if self.affine else -mean * scale
+        shape = (1, -1, *[1] * (input.dim() - 2))
+        return (input * scale.view(shape) + shift.view(shape)).to(input.dtype)
+
+    def _common_moments(self, input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean and biased variance `(C,)` over all workers, and the number of values behind them."""
+        values = input.to(torch.promote_types(input.dtype, torch.float32))
+        axes, count = [0, *range(2, input.dim())], input.numel() // self.num_features
+        if count:
+            variance, mean = torch.var_mean(values, axes, correction=0)
+        else:  # nothing to say, but the collective waits for every worker
+            variance = mean = values.sum(axes)
+        own = torch.cat([mean, variance, mean.new_tensor([self._share(input), count])])
+        means, variances, rest = torch.split(_gather(own, self.process_group), [len(mean), len(mean), 2], dim=1)
+        share = rest[:, :1] / rest[:, :1].sum()
+        mean = (share * means).sum(0)
+        return mean, (share * (variances + (means - mean) ** 2)).sum(0), rest[:, 1].sum().detach()
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.num_batches_tracked is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        self.num_batches_tracked += 1
+        rate = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), rate)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), rate)
+
+
+class MMSyncBatchNorm(SyncBatchNorm):
+    """The variant called MMSyncBN, which weighs workers rather than pixels.
+
+    Args:
+        num_features: channels C.
+        eps: added to the variance.
+        momentum: weight of a batch in the running statistics.
+        affine: learn a scale and a shift.
+        track_running_stats: keep running statistics for eval mode.
+        group: the workers to average over; all of them when None.
+        stats_mode: "default": every worker with values counts the same; "N": by its number of samples.
+    """
+
+    _abbr_ = "bn"
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        group: Any = None,
+        stats_mode: str = "default",
+    ) -> None:
+        if stats_mode not in ("default", "N"):
+            raise ValueError(f"stats_mode must be 'default' or 'N', got {stats_mode!r}")
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, process_group=group)
+        self.stats_mode = stats_mode
+
+    def _share(self, input: Tensor) -> int:
+        samples = input.shape[0]
+        return samples if self.stats_mode == "N" else min(samples, 1)
+
+
+def _world_size(group: Any) -> int:
+    return dist.get_world_size(group) if dist.is_available() and dist.is_initialized() else 1
+
+
+def _gather(row: Tensor, group: Any) -> Tensor:
+    """The rows of all workers, `(workers, len(row))`, with gradients.
+
+    A sum of rows that are zero elsewhere, since that runs, forward and backward, on every backend.
+    """
+    mine = torch.zeros(_world_size(group), 1, dtype=row.dtype, device=row.device)
+    mine[dist.get_rank(group)] = 1
+    rows: Tensor = all_reduce(mine * row, group=group or dist.group.WORLD)  # type: ignore[no-untyped-call]
+    return rows

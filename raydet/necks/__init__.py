@@ -1,0 +1,5 @@
+"""Necks: between the backbone and the heads."""
+
+from raydet.necks.fpn import FPN
+
+__all__ = ["FPN"]

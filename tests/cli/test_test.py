@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+
+from raydet.cli import main
+
+
+def run(run_folder, *arguments):
+    return main(["test", str(run_folder / "tiny.py"), str(run_folder), *map(str, arguments), "--device", "cpu"])
+
+
+def test_test_of_a_run_measures_draws_and_writes(run_folder, tmp_path, capsys):
+    outputs = ["--out", tmp_path / "results.pkl", "--show-dir", tmp_path / "drawn", "--work-dir", tmp_path]
+    assert run(run_folder, *outputs, "--eval", "bbox", "segm") == 0
+    assert "segm_mAP_50: " in capsys.readouterr().out
+    assert len(list((tmp_path / "drawn").glob("*.png"))) == 4
+    assert len(pickle.loads((tmp_path / "results.pkl").read_bytes())) == 4
+    assert "bbox_mAP" in json.loads((tmp_path / "eval.json").read_text())
+
+
+def test_test_with_format_only_writes_result_files(run_folder, tmp_path):
+    options = ["--format-only", "--eval-options", f"jsonfile_prefix={tmp_path}/for_server", "--work-dir", tmp_path]
+    assert run(run_folder, *options) == 0
+    assert (tmp_path / "for_server.segm.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--eval", "mAP"], "metric mAP is not supported"),
+        (["--out", "results.txt"], ".pkl or .json"),
+        (["--cfg-options", "model.neck.type=FPM"], "FPM"),
+    ],
+)
+def test_test_of_wrong_requests_returns_2(run_folder, tmp_path, capsys, arguments, message):
+    assert run(run_folder, "--work-dir", tmp_path, *arguments) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,134 @@
+"""Batches through Ray Data: order, equality with the other carrier, bounds, errors."""
+
+import itertools
+import shutil
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from raydet.datasets import BadSamplePolicy, IndexPlan, LoaderCarrier, build_dataset
+from raydet.distributed import rows as rows_module
+from raydet.distributed.rows import ActorPool, RowStream
+from raydet.distributed.stream import StreamCarrier
+
+pytestmark = pytest.mark.ray
+
+NORM = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375], "to_rgb": True}
+PIPELINE = [
+    {"type": "LoadImageFromFile"},
+    {"type": "LoadAnnotations", "with_bbox": True},
+    {"type": "Resize", "img_scale": [(96, 64), (120, 80)], "multiscale_mode": "value", "keep_ratio": True},
+    {"type": "RandomFlip", "flip_ratio": 0.5},
+    {"type": "Normalize", **NORM},
+    {"type": "Pad", "size_divisor": 32},
+    {"type": "DefaultFormatBundle"},
+    {"type": "Collect", "keys": ["img", "gt_bboxes", "gt_labels"]},
+]
+SMALL = ActorPool(size=1, cpus=0.5, bytes_in_flight=32 * 1024**2)
+
+
+def coco_dataset(annotations, images):
+    section = {"type": "CocoDataset", "ann_file": annotations, "img_prefix": images, "pipeline": PIPELINE}
+    return build_dataset({**section, "classes": ("blue", "green")})
+
+
+@pytest.fixture
+def dataset(coco):
+    return coco_dataset(*coco)
+
+
+class Counting:
+    """Returns its row and the time; slow when asked."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def __call__(self, row):
+        if row["number"] == row["bad"]:
+            raise ValueError(f"row {row['number']} is bad")
+        return {"number": np.array([row["number"]]), "ballast": np.zeros(self.size, np.uint8)}
+
+
+def counting(count, bad=-1):
+    return [{"number": number, "bad": bad} for number in range(count)]
+
+
+def equal(one, other):
+    if isinstance(one, torch.Tensor):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return type(one) is type(other) and len(one) == len(other) and all(map(equal, one, other))
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
+    return one == other
+
+
+def test_row_stream_over_several_windows_keeps_order(ray_cluster, monkeypatch):
+    monkeypatch.setattr(rows_module, "FIRST_WINDOW", 3)
+    monkeypatch.setattr(rows_module, "WINDOW", 8)
+    stream = RowStream(Counting, (10,), counting(18), ActorPool(size=2, cpus=0.25))
+    assert [int(columns["number"][0]) for columns in stream] == list(range(18))
+
+
+def test_row_stream_with_error_in_worker_raises_it(ray_cluster):
+    stream = RowStream(Counting, (10,), counting(4, bad=2), SMALL)
+    with pytest.raises(ValueError, match="row 2 is bad"):
+        list(stream)
+    stream.close()
+
+
+def test_row_stream_with_slow_reader_bounds_bytes_in_flight(ray_cluster):
+    pool = ActorPool(size=1, cpus=0.5, bytes_in_flight=20 * 1024**2)
+    stream = RowStream(Counting, (4 * 1024**2,), counting(200), pool)
+    columns = iter(stream)
+    next(columns)
+    time.sleep(3)
+    import ray
+
+    used = ray.cluster_resources()["object_store_memory"] - ray.available_resources()["object_store_memory"]
+    stream.close()
+    assert used < 60 * 1024**2
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_stream_carrier_gives_batches_of_loader_carrier(ray_cluster, dataset, world_size):
+    plan = IndexPlan.of(dataset, 2, world_size=world_size, seed=3)
+    for rank in range(world_size):
+        loader = LoaderCarrier(dataset, plan, rank, num_workers=0)
+        stream = StreamCarrier(dataset, plan, rank, pool=SMALL, epochs=3)
+        assert len(stream) == len(loader)
+        for epoch in range(3):
+            pairs = list(itertools.zip_longest(loader.iterate(epoch), stream.iterate(epoch)))
+            assert len(pairs) == len(loader)
+            assert all(equal(one, other) for one, other in pairs)
+        stream.close()
+
+
+def test_stream_carrier_from_the_middle_of_an_epoch_gives_the_rest(ray_cluster, dataset):
+    plan = IndexPlan.of(dataset, 2, seed=3)
+    loader = LoaderCarrier(dataset, plan, num_workers=0)
+    stream = StreamCarrier(dataset, plan, pool=SMALL, epochs=3)
+    abandoned = stream.iterate(0)
+    next(abandoned)
+    for position in ((1, 5), (2, 0)):
+        assert all(map(equal, loader.iterate(*position), stream.iterate(*position)))
+    stream.close()
+
+
+def test_stream_carrier_skips_bad_samples_and_lists_them(ray_cluster, coco, tmp_path):
+    annotations, images = coco
+    damaged = shutil.copytree(images, tmp_path / "images")
+    (damaged / "4.png").unlink()
+    dataset = coco_dataset(annotations, str(damaged))
+    records = []
+    policy = BadSamplePolicy("skip", quota=0.5)
+    carrier = StreamCarrier(
+        dataset, IndexPlan.of(dataset, 2), pool=SMALL, bad_samples=policy, on_bad_samples=records.extend, epochs=1
+    )
+    assert len(list(carrier.iterate(0))) == len(carrier)
+    assert "4.png" in records[0]["file"]
+    carrier.close()
