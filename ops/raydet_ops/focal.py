@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from raydet_ops._arrays import widened
+
 
 class _SigmoidFocalLoss(torch.autograd.Function):
     """Nearly every element is negative: compute all as negative in few passes, then put the positive ones right."""
@@ -85,8 +87,7 @@ def sigmoid_focal_loss(
         raise ValueError(f"expected (R, K) logits and (R,) classes, got {tuple(input.shape)} and {tuple(target.shape)}")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
-    logits = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
-    loss: Tensor = _SigmoidFocalLoss.apply(logits, target, float(gamma), float(alpha))
+    loss: Tensor = _SigmoidFocalLoss.apply(widened(input), target, float(gamma), float(alpha))
     if weight is not None:
         padded = torch.cat([weight, weight.new_ones(1)])
         loss = loss * padded[target.clamp(max=len(weight))][:, None]

@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from raydet_ops._arrays import as_given, to_tensor
+from raydet_ops._arrays import as_given, to_tensor, widened
 from raydet_ops.soft_nms import soft_nms
 
 Array = TypeVar("Array", Tensor, np.ndarray)
@@ -55,8 +55,10 @@ def _nms(
     candidates = (scores > score_threshold).nonzero().squeeze(1) if score_threshold > 0 else None
     if candidates is not None:
         boxes, scores = boxes[candidates], scores[candidates]
-    areas = boxes if offset == 0 else torch.cat([boxes[:, :2], boxes[:, 2:] + offset], dim=1)
-    keep = torchvision.ops.nms(areas, scores, iou_threshold)
+    areas = widened(boxes)
+    if offset:
+        areas = torch.cat([areas[:, :2], areas[:, 2:] + offset], dim=1)
+    keep = torchvision.ops.nms(areas, widened(scores), iou_threshold)
     if max_num > 0:
         keep = keep[:max_num]
     dets = torch.cat([boxes[keep], scores[keep, None]], dim=1)
@@ -84,8 +86,8 @@ def batched_nms(
         boxes: `(R, 4)` xyxy.
         scores: `(R,)`.
         idxs: `(R,)` class of each box.
-        nms_cfg: `type` (`nms` or `soft_nms`) and its arguments; also `class_agnostic`, `split_thr` and `max_num`.
-            None only sorts by score.
+        nms_cfg: `type` (`nms` or `soft_nms`) and its arguments (`iou_thr` is the old name of `iou_threshold`); also
+            `class_agnostic`, `split_thr` and `max_num`. None only sorts by score.
         class_agnostic: suppress across classes.
 
     Returns:
@@ -101,11 +103,13 @@ def batched_nms(
     class_agnostic = options.pop("class_agnostic", class_agnostic)
     split_threshold = options.pop("split_thr", SPLIT_THRESHOLD)
     method = _method(options.pop("type", "nms"))
+    if "iou_thr" in options:
+        options.setdefault("iou_threshold", options.pop("iou_thr"))
     if class_agnostic or boxes.numel() == 0:
         return method(boxes, scores, **options)
     # Far apart, boxes of different classes cannot suppress each other.
-    shifts = idxs.to(boxes) * (boxes.max() + 1)
-    shifted = boxes + shifts[:, None]
+    wide = widened(boxes)
+    shifted = wide + (idxs.to(wide) * (wide.max() + 1))[:, None]
     if len(boxes) < split_threshold:
         dets, keep = method(shifted, scores, **options)
     else:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raydet_ops._arrays import as_given, to_tensor
+from raydet_ops._arrays import as_given, to_tensor, widened
 
 Array = TypeVar("Array", Tensor, np.ndarray)
 Decay = Callable[[np.ndarray], np.ndarray]
@@ -50,7 +50,7 @@ def soft_nms(
         raise ValueError(f"method must be one of {sorted(decays)}, got {method!r}")
     if offset not in (0, 1):
         raise ValueError(f"offset must be 0 or 1, got {offset!r}")
-    plain_boxes, plain_scores = (to_tensor(x).detach().cpu().numpy() for x in (boxes, scores))
+    plain_boxes, plain_scores = (widened(to_tensor(x).detach().cpu()).numpy() for x in (boxes, scores))
     keep, kept_scores = _select(plain_boxes, plain_scores, decays[method], min_score, offset)
     dets = np.concatenate([plain_boxes[keep], kept_scores[:, None]], axis=1)
     return as_given(torch.from_numpy(dets), boxes), as_given(torch.from_numpy(keep), boxes)
@@ -60,23 +60,19 @@ def _select(
     boxes: np.ndarray, scores: np.ndarray, decay: Decay, min_score: float, offset: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices and lowered scores in the order of their selection."""
-    left, scores = np.arange(len(boxes)), scores.copy()
+    left, top, right, bottom = np.ascontiguousarray(boxes.T)
+    areas = (right - left + offset) * (bottom - top + offset)
+    scores, gone = scores.copy(), np.zeros(len(scores), dtype=bool)
     keep: list[int] = []
     kept_scores: list[float] = []
-    while len(left):
-        place = int(scores[left].argmax())
-        best = left[place]
-        keep.append(int(best))
+    while not gone.all():
+        best = int(np.where(gone, -np.inf, scores).argmax())
+        keep.append(best)
         kept_scores.append(scores[best])
-        left = np.delete(left, place)
-        scores[left] *= decay(_iou(boxes[best], boxes[left], offset))
-        left = left[scores[left] >= min_score]
+        gone[best] = True
+        width = np.minimum(right, right[best]) - np.maximum(left, left[best]) + offset
+        height = np.minimum(bottom, bottom[best]) - np.maximum(top, top[best]) + offset
+        inter = np.maximum(width, 0) * np.maximum(height, 0)
+        scores *= decay(inter / (areas + areas[best] - inter))
+        gone |= scores < min_score
     return np.asarray(keep, dtype=np.int64), np.asarray(kept_scores, dtype=scores.dtype)
-
-
-def _iou(box: np.ndarray, boxes: np.ndarray, offset: int) -> np.ndarray:
-    """Overlap of one box with others."""
-    top_left, bottom_right = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    inter = np.maximum(bottom_right - top_left + offset, 0).prod(axis=1)
-    area, areas = (box[2:] - box[:2] + offset).prod(), (boxes[:, 2:] - boxes[:, :2] + offset).prod(axis=1)
-    return inter / (area + areas - inter)  # type: ignore[no-any-return]

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from raydet import __version__
+from raydet.cli.options import RunFailed
 
 COMMANDS = {
     "train": "train a detector on Ray workers, or with --local in this process",
@@ -33,7 +34,12 @@ EXAMPLES = """examples:
 `raydet COMMAND --help` has more on each.
 Exit codes: 0 done, 1 failed or problems found, 2 wrong use, 130 interrupted."""
 USER_ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError)
-"""What wrong input leads to; anything else is a fault of raydet and shows its traceback."""
+"""What wrong input leads to."""
+FAILURES = (RunFailed, FloatingPointError)
+"""What a run may end with, such as lost workers and losses that are not finite.
+
+Anything else is a fault of raydet and shows its traceback.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,18 +56,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as in `raydet config X | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except USER_ERRORS as error:
+    except (*USER_ERRORS, *FAILURES) as error:
         if debug:
             raise
         print(f"raydet: error: {describe(error)}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, FAILURES) else 2
 
 
-def _parser(command: str | None) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
+def _parser(command: str | None) -> tuple[_Parser, dict[str, ModuleType]]:
     """The parser with the arguments of `command` filled in, and its module."""
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = _Parser(add_help=False)
     shared.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks of errors")
-    parser: argparse.ArgumentParser = _Parser(
+    parser = _Parser(
         "raydet",
         description="Train, tune and serve object detectors on Ray; MMDetection 2.x configs run unchanged.",
         epilog=EXAMPLES,

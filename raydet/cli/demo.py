@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from raydet.cli.train import launch
+
 EXAMPLES = """examples:
   raydet demo nuclei                 cell nuclei in micrographs, boxes and masks
   raydet demo trees --num-workers 2  trees in aerial photographs, boxes
@@ -31,13 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, evaluate, draw, and say what can be done next."""
     from raydet.config import Config
-    from raydet.distributed import train
 
     cfg = Config.fromfile(demo_config(args.demo))
     cfg.merge_from_dict({"seed": args.seed, **args.cfg_options})
     print(f"training {cfg.filename} with {args.num_workers} Ray workers")
     start = time.monotonic()
-    result = train(cfg, num_workers=args.num_workers, use_gpu=args.use_gpu, work_dir=args.work_dir)
+    result = launch(cfg, num_workers=args.num_workers, use_gpu=args.use_gpu, work_dir=args.work_dir)
     seconds = time.monotonic() - start
     if result.checkpoint is None:
         raise ValueError(f"the run {result.folder} left no checkpoint; does checkpoint_config save one?")

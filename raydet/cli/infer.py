@@ -10,9 +10,10 @@ from typing import Any
 
 from raydet.cli.images import find_images, output_names
 from raydet.cli.options import add_device, add_overrides, load_config, resolve_device
-from raydet.cli.run_folder import find_checkpoint, find_run_config
+from raydet.cli.run_folder import default_run, find_checkpoint, find_run_config
 
 EXAMPLES = """examples:
+  raydet infer street.jpg --out drawn/
   raydet infer street.jpg --run work_dirs/my-run --out drawn/
   raydet infer holiday/ 'shots/**/*.png' --config my_config.py --checkpoint epoch_12.pth --out drawn/ --score-thr 0.5
 
@@ -24,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, folders or quoted patterns")
     parser.add_argument("--out", required=True, metavar="DIR", help="where pictures and detections.json go")
-    parser.add_argument("--run", metavar="FOLDER", help="folder of a run: its config and its best or newest checkpoint")
+    parser.add_argument(
+        "--run",
+        metavar="FOLDER",
+        help="run folder, with config and checkpoint; else the newest in work_dirs/",
+    )
     parser.add_argument("--config", metavar="CONFIG", help="config, in place of the run's")
     parser.add_argument("--checkpoint", metavar="FILE", help="checkpoint, in place of the run's")
     parser.add_argument("--score-thr", type=float, default=0.3, metavar="S", help="least score drawn and written (0.3)")
@@ -56,12 +61,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(args: argparse.Namespace) -> Any:
-    if args.run is None and (args.config is None or args.checkpoint is None):
-        raise ValueError("which model? give --run FOLDER of a training, or --config and --checkpoint")
-    cfg = load_config(args, args.config or find_run_config(args.run))
+    folder = args.run
+    if folder is None and (args.config is None or args.checkpoint is None):
+        folder = default_run()
+    cfg = load_config(args, args.config or find_run_config(folder))
+    checkpoint = find_checkpoint(args.checkpoint or folder)
+    print(f"model: {checkpoint}")
     from raydet.engine import init_detector
 
-    return init_detector(cfg, str(find_checkpoint(args.checkpoint or args.run)), device=resolve_device(args.device))
+    return init_detector(cfg, checkpoint, device=resolve_device(args.device))
 
 
 def _detect(model: Any, image: Path, picture: Path | None, score_thr: float) -> dict[str, Any]:

@@ -6,6 +6,10 @@ import argparse
 from typing import Any
 
 
+class RunFailed(Exception):  # noqa: N818  (an outcome of a run, spoken of as such)
+    """A run that was asked for rightly and failed; its text is for the user."""
+
+
 def add_config(parser: argparse.ArgumentParser) -> None:
     """CONFIG and what changes it."""
     parser.add_argument("config", metavar="CONFIG", help="config file (Python, YAML, JSON), or name of a shipped one")

@@ -25,6 +25,23 @@ def find_checkpoint(place: str | Path) -> Path:
     return found[0]
 
 
+def default_run() -> Path:
+    """The run to take when none is named: one that ships with raydet, else the newest in work_dirs/ of this folder.
+
+    Raises:
+        ValueError: there is none.
+    """
+    from raydet.config import assets_root
+
+    shipped = assets_root() / "demo_run"
+    runs = [shipped] if shipped.is_dir() else sorted({path.parent for path in Path("work_dirs").glob("*/*.pth")})
+    if not runs:
+        raise ValueError(
+            "which model? give --run FOLDER, or --config and --checkpoint; `raydet demo nuclei` trains one"
+        )
+    return max(runs, key=lambda folder: max(path.stat().st_mtime_ns for path in folder.glob("*.pth")))
+
+
 def find_run_config(folder: str | Path) -> Path:
     """The whole config that a run wrote into its folder.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from raydet.cli.options import add_config, load_config
+from raydet.cli.options import RunFailed, add_config, load_config
 
 EXAMPLES = """examples:
   raydet train retinanet_r50_fpn_1x_coco --num-workers 2
@@ -42,18 +42,14 @@ def run(args: argparse.Namespace) -> int:
     """Train, then say what came out and what can be done with it."""
     cfg = load_config(args)
     apply_arguments(cfg, args)
-    from raydet.distributed import train
-
-    work_dir = args.work_dir
-    if work_dir is None and args.storage is None and args.name is None:
-        work_dir = cfg.get("work_dir")
-    result = train(
+    named = args.storage is not None or args.name is not None
+    result = launch(
         cfg,
         num_workers=args.num_workers,
         use_gpu=args.use_gpu,
         storage=args.storage,
         name=args.name,
-        work_dir=work_dir,
+        work_dir=args.work_dir or (None if named else cfg.get("work_dir")),
         resume=args.resume,
         max_failures=args.max_failures,
         local=args.local,
@@ -67,6 +63,20 @@ def run(args: argparse.Namespace) -> int:
         print(f"next: raydet test {args.config} {result.folder}")
         print(f"      raydet infer IMAGE --run {result.folder} --out drawn/")
     return 0
+
+
+def launch(cfg: Any, **options: Any) -> Any:
+    """`raydet.train`, whose failures are told without a traceback.
+
+    Raises:
+        RunFailed: the run failed although it was asked for rightly.
+    """
+    from raydet.distributed import TrainingFailed, train
+
+    try:
+        return train(cfg, **options)
+    except TrainingFailed as error:
+        raise RunFailed(str(error)) from error
 
 
 def apply_arguments(cfg: Any, args: argparse.Namespace) -> None:

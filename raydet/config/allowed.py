@@ -21,7 +21,7 @@ class TooLargeError(ValueError):
 
 
 @dataclass(frozen=True)
-class Module:
+class AllowedModule:
     """The part of a module that configs can see."""
 
     name: str
@@ -186,10 +186,10 @@ _UNBOUNDED_MATH = {"comb", "factorial", "lcm", "perm", "prod"}
 _PATHS = "abspath basename commonpath dirname exists expanduser isabs isdir isfile join normpath relpath split splitext"
 
 
-def import_module(name: str) -> Module | None:
+def import_module(name: str) -> AllowedModule | None:
     """The visible part of a module, or None when configs may not import it."""
     make = _MODULES.get(name)
-    return None if make is None else Module(name, make())
+    return None if make is None else AllowedModule(name, make())
 
 
 def _os_path() -> dict[str, Any]:
@@ -199,7 +199,7 @@ def _os_path() -> dict[str, Any]:
 def _os() -> dict[str, Any]:
     # a snapshot: writing to it changes no process environment
     environ = PlacedDict(os.environ)
-    return {"environ": environ, "getenv": environ.get, "sep": os.sep, "path": Module("os.path", _os_path())}
+    return {"environ": environ, "getenv": environ.get, "sep": os.sep, "path": AllowedModule("os.path", _os_path())}
 
 
 _MODULES: dict[str, Callable[[], dict[str, Any]]] = {

@@ -16,7 +16,7 @@ from raydet.config.errors import ConfigFormatError, ConfigImportError, ConfigKey
 from raydet.config.find import find_config
 from raydet.config.loader import FORMATS, load_file
 from raydet.config.merging import merge, nest
-from raydet.config.printing import WRITERS, to_python
+from raydet.config.printing import WRITERS, to_python, to_yaml
 
 RESERVED_KEYS = ("filename", "text", "pretty_text")
 
@@ -106,8 +106,12 @@ class Config:
 
     @property
     def pretty_text(self) -> str:
-        """The whole config as Python."""
-        return to_python(self._cfg_dict.to_dict())
+        """The whole config as Python, or as YAML when a key is no Python name."""
+        values = self._cfg_dict.to_dict()
+        try:
+            return to_python(values)
+        except ConfigKeyError:
+            return to_yaml(values)
 
     def merge_from_dict(self, options: Mapping[str, Any], allow_list_keys: bool = True) -> None:
         """Lay options with dotted keys over the config, as `--cfg-options` does.

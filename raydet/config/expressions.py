@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, NoReturn
 
-from raydet.config.allowed import BINARY, BUILTINS, COMPARE, UNARY, Module, bounded, find_method, format_value
+from raydet.config.allowed import BINARY, BUILTINS, COMPARE, UNARY, AllowedModule, bounded, find_method, format_value
 from raydet.config.config_dict import PlacedDict, set_place
 from raydet.config.errors import ConfigError, ConfigKeyError, ConfigSyntaxError
 from raydet.config.limits import Budget
@@ -150,7 +150,7 @@ class Expressions:
         if keys is not None:
             return self._from_base(node, keys)
         owner = self.eval(node.value)
-        if isinstance(owner, Module) and node.attr in owner.members:
+        if isinstance(owner, AllowedModule) and node.attr in owner.members:
             return owner.members[node.attr]
         self.refuse(node, f"the use of `{ast.unparse(node)[:60]}`")
 
@@ -299,7 +299,7 @@ class Expressions:
     def _callee(self, node: ast.expr) -> Callable[..., Any]:
         if isinstance(node, ast.Attribute) and base_reference(node.value) != [] and node.attr[:2] != "__":
             owner = self.eval(node.value)
-            if not isinstance(owner, Module):
+            if not isinstance(owner, AllowedModule):
                 return self._method(node, owner)
             if callable(owner.members.get(node.attr)):
                 return owner.members[node.attr]  # type: ignore[no-any-return]

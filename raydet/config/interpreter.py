@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from raydet.config.allowed import Module, bounded, import_module
+from raydet.config.allowed import AllowedModule, bounded, import_module
 from raydet.config.config_dict import PlacedDict, set_place
 from raydet.config.errors import ConfigError, ConfigSyntaxError
 from raydet.config.expressions import BASE_KEY, Control, Expressions, Function, base_reference, braced_reference, pick
@@ -40,7 +40,7 @@ def evaluate_python(text: str, file: str, load_bases: BaseLoader, trust: bool = 
 
 def _is_tool(value: Any) -> bool:
     """Whether a value helps to write a config, like a module or function, and is no part of it."""
-    return isinstance(value, (Module, Function, types.ModuleType, types.FunctionType, types.BuiltinFunctionType))
+    return isinstance(value, (AllowedModule, Function, types.ModuleType, types.FunctionType, types.BuiltinFunctionType))
 
 
 def _parse(text: str, file: str) -> ast.Module:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 import keyword
+import unicodedata
 from typing import Any
 
 import yaml
+
+from raydet.config.errors import ConfigKeyError
 
 WIDTH = 100
 _INDENT = 4
 
 
 def to_python(values: dict[Any, Any]) -> str:
-    """Assignments, one per top-level key; `dict(...)` where keys are names."""
-    return "".join(f"{key} = {_render(value, 0, len(str(key)) + 3)}\n" for key, value in values.items())
+    """Assignments, one per top-level key; `dict(...)` where keys are names.
+
+    Raises:
+        ConfigKeyError: a top-level key is no Python name.
+    """
+    for key in values:
+        if not _is_name(key):
+            raise ConfigKeyError(f"the key {key!r} is no Python name; write this config as YAML or JSON")
+    return "".join(f"{key} = {_render(value, 0, len(key) + 3)}\n" for key, value in values.items())
 
 
 def _render(value: Any, indent: int, used: int) -> str:
@@ -48,7 +58,9 @@ def _split(value: Any) -> tuple[str, list[tuple[str, Any]], str]:
 
 
 def _is_name(key: Any) -> bool:
-    return isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key)
+    if not isinstance(key, str) or not key.isidentifier() or keyword.iskeyword(key):
+        return False
+    return unicodedata.normalize("NFKC", key) == key  # as Python itself does to names
 
 
 def to_json(values: dict[Any, Any]) -> str:
@@ -66,6 +78,15 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # PyYAML loses these line separators in every other style
+    quoted = any(character in text for character in "\x85\u2028\u2029\ufeff")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if quoted else None)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def _listed(value: Any) -> Any:

@@ -132,6 +132,25 @@ def check_resources(plan: ResourcePlan, capacity: Capacity) -> None:
     raise ValueError(f"{problem}. {_remedy(short)}")
 
 
+def check_data_nodes(plan: ResourcePlan, capacity: Capacity, selector: Mapping[str, str]) -> None:
+    """Refuse a plan whose data actors do not fit on the nodes that may hold them.
+
+    Args:
+        plan: of the run.
+        capacity: of the nodes that `selector` chooses.
+        selector: their labels.
+
+    Raises:
+        ValueError: with what is asked, what there is and what to change.
+    """
+    need, have = plan.num_workers * plan.data_actors * plan.data_cpus, capacity.total("CPU")
+    if need > have + 1e-6:
+        raise ValueError(
+            f"the data actors need {need:g} CPU on nodes labelled {dict(selector)}, and these have {have:g}; lower "
+            "num_workers or data.workers_per_gpu, or start such nodes with `ray start --labels=...`"
+        )
+
+
 def _remedy(short: Mapping[str, float]) -> str:
     if "GPU" in short:
         return "Lower num_workers, train on CPUs with use_gpu=False, or add GPU nodes to the cluster"

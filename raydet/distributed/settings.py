@@ -26,6 +26,7 @@ TRAIN_SETTINGS = {
 CLUSTER_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no call home from a training run
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # they would run through the training log
+    "RAY_worker_niceness": "0",  # at Ray's default of 15, training starves beside anything else on the machine
 }
 """Environment of a cluster that raydet starts; its processes inherit it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class RunFolder:
         filesystem: where the folder is; it travels to the workers, credentials of the default chain do not.
         root: folder of all runs, as a path of `filesystem`.
         name: the run.
-        label: the place as the user wrote it, for messages.
+        label: the place as the user wrote it, without credentials, for messages.
     """
 
     filesystem: pafs.FileSystem
@@ -52,7 +53,8 @@ class RunFolder:
         return any(name not in _UNFINISHED for name in self.files())
 
     def __str__(self) -> str:
-        return f"{self.label.rstrip('/')}/{self.name}"
+        place, mark, query = self.label.partition("?")
+        return f"{place.rstrip('/')}/{self.name}{mark}{query}"
 
 
 def open_run_folder(
@@ -80,16 +82,23 @@ def open_run_folder(
     if name is None:
         name = newest_run(filesystem, root, stem) if resume else unique_name(stem)
     if name is None:
-        raise ValueError(f"resume=True, but {label} holds no run of {stem!r}; name the run, or start it without resume")
+        raise ValueError(
+            f"resume=True, but {shown(label)} holds no run of {stem!r}; name the run, or start it without resume"
+        )
     if posixpath.basename(name) != name or name in ("", ".", ".."):
         raise ValueError(f"a run is named by one path element, got name={name!r}; put the folders into storage")
-    folder = RunFolder(filesystem, root, name, label)
+    folder = RunFolder(filesystem, root, name, shown(label))
     if not resume and folder.is_used():
         raise ValueError(
             f"the run folder {folder} already holds a run ({', '.join(folder.files()[:4])}, ...); "
             "pass resume=True (--resume) to go on with it, or choose another name"
         )
     return folder
+
+
+def shown(place: str) -> str:
+    """A URI without the credentials in it."""
+    return re.sub(r"//[^/@]*@", "//", place)
 
 
 def unique_name(stem: str) -> str:
@@ -121,7 +130,7 @@ def open_storage(place: str) -> tuple[pafs.FileSystem, str]:
 def _open_s3(uri: str) -> tuple[pafs.FileSystem, str]:
     parts = urlsplit(uri)
     if not parts.hostname:
-        raise ValueError(f"an S3 storage is written s3://bucket/path, got {uri!r}")
+        raise ValueError(f"an S3 storage is written s3://bucket/path, got {shown(uri)!r}")
     options: dict[str, Any] = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
@@ -133,7 +142,9 @@ def _open_s3(uri: str) -> tuple[pafs.FileSystem, str]:
         options.update(access_key=unquote(parts.username), secret_key=unquote(parts.password or ""))
     unknown = set(options) - {"endpoint_override", "region", "scheme", "access_key", "secret_key"}
     if unknown:
-        raise ValueError(f"unknown S3 options {sorted(unknown)} in {uri!r}; use region, endpoint_override or scheme")
+        raise ValueError(
+            f"unknown S3 options {sorted(unknown)} in {shown(uri)!r}; use region, endpoint_override or scheme"
+        )
     filesystem = pafs.S3FileSystem(**options, connect_timeout=10, request_timeout=60)
     bucket = parts.netloc.rpartition("@")[2]
     return filesystem, f"{bucket}{parts.path}".rstrip("/")

@@ -14,7 +14,13 @@ from raydet.distributed.cluster import capacity, connected
 from raydet.distributed.launch import Launch
 from raydet.distributed.monitor import Monitor, Startup
 from raydet.distributed.paths import resolve_paths
-from raydet.distributed.resources import ResourcePlan, check_resources, plan_resources, wait_for_resources
+from raydet.distributed.resources import (
+    ResourcePlan,
+    check_data_nodes,
+    check_resources,
+    plan_resources,
+    wait_for_resources,
+)
 from raydet.distributed.rows import ActorPool
 from raydet.distributed.storage import RunFolder, open_run_folder
 
@@ -209,6 +215,8 @@ def _plan(cfg: Config, request: _Request) -> ResourcePlan:
         separate_data_nodes=bool(request.data_label_selector),
     )
     check_resources(plan, everything)
+    if request.data_label_selector:
+        check_data_nodes(plan, capacity(request.data_label_selector), request.data_label_selector)
     return plan
 
 

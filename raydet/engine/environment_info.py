@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 import sys
 from functools import lru_cache
+from importlib.metadata import version
 
 import cv2
 import numpy as np
 import torch
-import torchvision
 
 from raydet import __version__
 
@@ -22,7 +22,7 @@ def environment_info() -> str:
         "Python": sys.version.split()[0],
         "platform": platform.platform(),
         "PyTorch": torch.__version__,
-        "torchvision": torchvision.__version__,
+        "torchvision": version("torchvision"),
         "OpenCV": cv2.__version__,
         "numpy": np.__version__,
         "CUDA available": torch.cuda.is_available(),

@@ -84,9 +84,9 @@ class EpochBasedRunner(BaseRunner):
         self.call_hook("after_val_epoch")
 
     def _end_epoch(self) -> None:
-        self._report()
         self._epoch += 1
         self.batch = 0
+        self._report()
 
     def _finish_epoch(self, state: dict[str, Any], data_loader: Any) -> None:
         """Let hooks have the rest of the end of the epoch at which the checkpoint was made."""

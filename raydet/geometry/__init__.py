@@ -18,6 +18,7 @@ from raydet.geometry.boxes import (
 )
 from raydet.geometry.coders import (
     BaseBBoxCoder,
+    BucketingBBoxCoder,
     DeltaXYWHBBoxCoder,
     DistancePointBBoxCoder,
     LegacyDeltaXYWHBBoxCoder,
@@ -35,6 +36,7 @@ from raydet.geometry.masks import (
     preprocess_panoptic_gt,
     split_combined_polys,
 )
+from raydet.geometry.matrix_nms import mask_matrix_nms
 from raydet.geometry.merge import merge_aug_bboxes, merge_aug_masks, merge_aug_proposals, merge_aug_scores
 from raydet.geometry.nms import fast_nms, filter_scores_and_topk, multiclass_nms
 from raydet.geometry.priors import (
@@ -51,6 +53,7 @@ __all__ = [
     "AnchorGenerator",
     "BaseBBoxCoder",
     "BboxOverlaps2D",
+    "BucketingBBoxCoder",
     "DeltaXYWHBBoxCoder",
     "DistancePointBBoxCoder",
     "LegacyAnchorGenerator",
@@ -82,6 +85,7 @@ __all__ = [
     "find_inside_bboxes",
     "images_to_levels",
     "mask2bbox",
+    "mask_matrix_nms",
     "mask_target",
     "merge_aug_bboxes",
     "merge_aug_masks",

@@ -42,8 +42,7 @@ def _mask_target(boxes: Tensor, inds: Tensor, masks: Masks, size: tuple[int, int
         return boxes.new_zeros(0, *size)
     limits = boxes.new_tensor([masks.width, masks.height] * 2)
     clipped = torch.minimum(boxes.clamp(min=0), limits)
-    cut = masks.crop_and_resize(clipped, size, device=boxes.device, inds=inds, binarize=binarize)
-    return torch.as_tensor(cut.to_ndarray(), device=boxes.device).float()
+    return masks.crop_targets(clipped, inds, size, binarize)
 
 
 def paste_masks(

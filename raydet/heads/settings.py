@@ -92,12 +92,14 @@ class RoITraining(_Settings):
         sampler: part or dict.
         pos_weight: classification weight of positives; not positive means 1.
         mask_size: side or `(h, w)` of mask targets.
+        soft_mask_target: mask targets keep values between 0 and 1.
     """
 
     assigner: Any = None
     sampler: Any = None
     pos_weight: float = -1
     mask_size: int | tuple[int, int] = 28
+    soft_mask_target: bool = False
 
 
 def _renamed(cfg: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,6 +75,7 @@ BBOX_CODERS = _at(
     "DistancePointBBoxCoder",
     "TBLRBBoxCoder",
     "YOLOBBoxCoder",
+    "BucketingBBoxCoder",
 )
 PRIOR_GENERATORS = _at(
     "raydet.geometry.priors",

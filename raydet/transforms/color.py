@@ -72,9 +72,7 @@ class PhotoMetricDistortion(Transform):
     def _distort_hsv(self, image: np.ndarray, params: Distortion) -> np.ndarray:
         hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
         if params.saturation is not None:
-            hsv[..., 1] *= params.saturation
-            if params.saturation > 1:  # OpenCV keeps the saturation of float images in [0, 1]
-                hsv[..., 1].clip(0, 1, out=hsv[..., 1])
+            hsv[..., 1] *= params.saturation  # may exceed 1, as in 2.x: colours then leave [0, 255]
         if params.hue is not None:
             hue = hsv[..., 0]
             hue += params.hue

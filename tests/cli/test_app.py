@@ -83,6 +83,15 @@ def test_interrupt_returns_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "raydet: interrupted\n"
 
 
+def test_failed_run_is_one_line_and_returns_1(monkeypatch, capsys):
+    def fails(args):
+        raise FloatingPointError("loss_bbox is not finite")
+
+    monkeypatch.setattr("raydet.cli.config.run", fails)
+    assert main(["config", "any.py"]) == 1
+    assert capsys.readouterr().err == "raydet: error: loss_bbox is not finite\n"
+
+
 def test_fault_of_the_program_is_not_hidden(monkeypatch):
     def broken(args):
         raise RuntimeError("a fault")

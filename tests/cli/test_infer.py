@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import cv2
 import pytest
@@ -43,6 +44,13 @@ def test_infer_leaves_broken_images_out_and_returns_1(run_folder, images, tmp_pa
     assert len(json.loads((tmp_path / "out" / "detections.json").read_text())["images"]) == 1
 
 
+def test_infer_without_a_model_takes_the_newest_run(run_folder, images, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(run_folder, tmp_path / "work_dirs" / "first")
+    assert infer(images / "0001.png", "--out", "drawn") == 0
+    assert "model: work_dirs/first/epoch_1.pth" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("source", "model", "message"),
     [
@@ -51,6 +59,9 @@ def test_infer_leaves_broken_images_out_and_returns_1(run_folder, images, tmp_pa
         ("gone.png", ["--run", "no-such-run"], "there is no picture"),
     ],
 )
-def test_infer_without_what_it_needs_says_so_and_returns_2(images, tmp_path, capsys, source, model, message):
+def test_infer_without_what_it_needs_says_so_and_returns_2(
+    images, tmp_path, monkeypatch, capsys, source, model, message
+):
+    monkeypatch.chdir(tmp_path)
     assert infer(images / source, *model, "--out", tmp_path) == 2
     assert message in capsys.readouterr().err

@@ -153,6 +153,22 @@ def test_pretty_text_breaks_long_lines():
     assert "c = {'no name': 1, 'class': 2}\n" in text
 
 
+@pytest.mark.parametrize("text", ["\x85", "\u2028", "\ufeff", "\x00", "µ", "a\nb", "1e-3", "null", "{{ x }}", "é"])
+@pytest.mark.parametrize("name", ["a.py", "a.json", "a.yaml"])
+def test_unusual_text_survives_as_key_and_value(tmp_path, name, text):
+    cfg = Config(dict(a={text: text}))
+    cfg.dump(tmp_path / name)
+    assert Config.fromfile(tmp_path / name) == cfg
+
+
+@pytest.mark.parametrize("key", ["a-b", "class", "µ"])
+def test_key_that_is_no_name_cannot_be_written_as_python(tmp_path, key):
+    cfg = Config({key: 1})
+    with pytest.raises(KeyError, match="no Python name"):
+        cfg.dump(tmp_path / "a.py")
+    assert Config.fromstring(cfg.pretty_text, ".yaml") == cfg
+
+
 def test_repr_names_the_file(write):
     path = write(c_py="a = 1")
     assert str(path) in repr(Config.fromfile(path))

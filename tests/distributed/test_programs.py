@@ -18,7 +18,12 @@ from raydet.distributed import train
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 HERE = Path(__file__).parent
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "OMP_NUM_THREADS": "1",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",
+}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from raydet.distributed.resources import (
     Capacity,
     NodeGroup,
+    check_data_nodes,
     check_resources,
     plan_resources,
     wait_for_resources,
@@ -90,3 +91,9 @@ def test_wait_for_resources_beyond_timeout_raises_with_numbers():
     plan = plan_resources(machine(2), 1, use_gpu=False)
     with pytest.raises(TimeoutError, match="needs 2 CPU and 0 CPU is free"):
         wait_for_resources(plan, lambda: {}, timeout=0, say=lambda _: None)
+
+
+def test_check_data_nodes_without_labelled_nodes_refuses():
+    plan = plan_resources(machine(8), 2, use_gpu=False, data_actors=2, separate_data_nodes=True)
+    with pytest.raises(ValueError, match=r"need 4 CPU on nodes labelled \{'pool': 'data'\}, and these have 0"):
+        check_data_nodes(plan, Capacity([]), {"pool": "data"})

@@ -1,7 +1,7 @@
 import pyarrow.fs as pafs
 import pytest
 
-from raydet.distributed.storage import newest_run, open_run_folder, open_storage, unique_name
+from raydet.distributed.storage import RunFolder, newest_run, open_run_folder, open_storage, shown, unique_name
 
 
 def test_open_run_folder_without_name_makes_unique_names(tmp_path):
@@ -78,3 +78,9 @@ def test_open_storage_with_unknown_s3_option_names_it():
 
 def test_unique_name_sorts_by_time():
     assert len({unique_name("x") for _ in range(5)}) == 5
+
+
+def test_run_folder_in_bucket_is_shown_without_credentials():
+    filesystem, root = open_storage("s3://key:secret@bucket/a?region=x")
+    folder = RunFolder(filesystem, root, "run", shown("s3://key:secret@bucket/a?region=x"))
+    assert str(folder) == "s3://bucket/a/run?region=x"

@@ -92,9 +92,10 @@ TEST = [
 
 
 def subset(folder: Path, split: str, count: int) -> dict[str, Any]:
-    """The first `count` images of a split of the packaged data set, as arguments of `CocoDataset`."""
+    """The first `count` images with objects of a split of the packaged data set, as arguments of `CocoDataset`."""
     annotations = json.loads((ASSETS / f"instances_{split}.json").read_text())
-    images = annotations["images"][:count]
+    with_objects = {each["image_id"] for each in annotations["annotations"]}
+    images = [image for image in annotations["images"] if image["id"] in with_objects][:count]
     ids = {image["id"] for image in images}
     annotations["images"] = images
     annotations["annotations"] = [each for each in annotations["annotations"] if each["image_id"] in ids]

@@ -63,14 +63,14 @@ def assert_same_weights(one: dict[str, Any], other: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("undisturbed")
-    return train(small_config(folder, images=8, **BY_ITERATION), folder / "work")
+    return train(small_config(folder, images=6, **BY_ITERATION), folder / "work")
 
 
 @pytest.mark.parametrize("at", [2, 3, 5])
 def test_resume_after_interruption_at_any_iteration_ends_bit_identical(
     at: int, undisturbed: dict[str, Any], tmp_path: Path, make_config: Callable[..., Config]
 ) -> None:
-    cfg = make_config(images=8, **BY_ITERATION)
+    cfg = make_config(images=6, **BY_ITERATION)
     with pytest.raises(Stop):
         train(interrupted(cfg, at), tmp_path / "work")
     resumed = train(cfg, tmp_path / "work", resume=True)
@@ -100,7 +100,7 @@ EXTRAS = {
 def test_resume_with_stateful_parts_ends_bit_identical(
     extra: str, tmp_path: Path, make_config: Callable[..., Config]
 ) -> None:
-    cfg = make_config(images=8, **{**BY_ITERATION, **EXTRAS[extra]})
+    cfg = make_config(images=6, **{**BY_ITERATION, **EXTRAS[extra]})
     with pytest.raises(Stop):
         train(interrupted(cfg, 3 if extra == "accumulation" else 2), tmp_path / "work")
     resumed = train(cfg, tmp_path / "work", resume=True)
@@ -110,7 +110,7 @@ def test_resume_with_stateful_parts_ends_bit_identical(
 def test_resume_from_an_epoch_checkpoint_makes_up_for_its_evaluation(
     tmp_path: Path, make_config: Callable[..., Config]
 ) -> None:
-    cfg = make_config(images=8, evaluation=dict(metric="bbox", save_best="bbox_mAP", rule="less"))
+    cfg = make_config(images=6, evaluation=dict(metric="bbox", save_best="bbox_mAP", rule="less"))
     whole = train(cfg, tmp_path / "whole")
     with pytest.raises(Stop):
         train(interrupted(cfg, 3), tmp_path / "work")
@@ -124,7 +124,7 @@ def test_resume_from_an_epoch_checkpoint_makes_up_for_its_evaluation(
 def test_resume_passes_over_a_broken_checkpoint(
     undisturbed: dict[str, Any], tmp_path: Path, make_config: Callable[..., Config]
 ) -> None:
-    cfg = make_config(images=8, **BY_ITERATION)
+    cfg = make_config(images=6, **BY_ITERATION)
     with pytest.raises(Stop):
         train(interrupted(cfg, 4), tmp_path / "work")
     newest = tmp_path / "work" / "iter_4.pth"
@@ -135,7 +135,7 @@ def test_resume_passes_over_a_broken_checkpoint(
 def test_resume_of_a_finished_run_changes_nothing(
     undisturbed: dict[str, Any], tmp_path: Path, make_config: Callable[..., Config]
 ) -> None:
-    cfg = make_config(images=8, **BY_ITERATION)
+    cfg = make_config(images=6, **BY_ITERATION)
     train(cfg, tmp_path / "work")
     run_training(cfg, LocalEnvironment(tmp_path / "work", "cpu", resume=True), build_carrier)
     assert_same_weights(undisturbed, load(tmp_path / "work" / "iter_6.pth"))
@@ -144,9 +144,9 @@ def test_resume_of_a_finished_run_changes_nothing(
 def test_resume_with_the_checkpoint_of_another_model_is_refused_before_training(
     tmp_path: Path, make_config: Callable[..., Config]
 ) -> None:
-    cfg = make_config(images=8, **BY_ITERATION, runner=dict(type="EpochBasedRunner", max_epochs=1))
+    cfg = make_config(images=6, **BY_ITERATION, runner=dict(type="EpochBasedRunner", max_epochs=1))
     train(cfg, tmp_path / "work")
-    other = make_config(images=8, **BY_ITERATION, resume_from=str(tmp_path / "work" / "latest.pth"))
+    other = make_config(images=6, **BY_ITERATION, resume_from=str(tmp_path / "work" / "latest.pth"))
     other.model.neck.out_channels = 24
     other.model.rpn_head.in_channels = 24
     other.model.roi_head.bbox_roi_extractor.out_channels = 24
@@ -157,7 +157,7 @@ def test_resume_with_the_checkpoint_of_another_model_is_refused_before_training(
 
 def _killed(folder: str) -> None:
     torch.set_num_threads(1)
-    cfg = small_config(Path(folder, "data"), images=8, **BY_ITERATION)
+    cfg = small_config(Path(folder, "data"), images=6, **BY_ITERATION)
     hook = dict(type="InterruptHook", at=4, kill=True)
     cfg.custom_hooks = [hook]
     train(cfg, Path(folder, "work"))
@@ -170,14 +170,14 @@ def test_resume_after_sigkill_in_mid_epoch_ends_bit_identical(
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    resumed = train(make_config(images=8, **BY_ITERATION), tmp_path / "work", resume=True)
+    resumed = train(make_config(images=6, **BY_ITERATION), tmp_path / "work", resume=True)
     assert_same_weights(undisturbed, resumed)
 
 
 def _two_processes(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    cfg = small_config(Path(folder, f"data{rank}"), images=8, **{**BY_ITERATION, "evaluation": dict(metric="bbox")})
+    cfg = small_config(Path(folder, f"data{rank}"), images=6, **{**BY_ITERATION, "evaluation": dict(metric="bbox")})
 
     def go(work: str, config: Config, resume: bool = False) -> Any:
         return run_training(config, ProcessGroupEnvironment(Path(folder, work), "cpu", resume), build_carrier)

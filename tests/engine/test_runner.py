@@ -182,7 +182,7 @@ def test_accumulated_gradients_equal_those_of_one_large_batch(tmp_path: Path) ->
         runner = make(folder=tmp_path, max_epochs=1)
         runner.register_optimizer_hook(hook)
         runner.run([[{"x": torch.tensor(batch)} for batch in batches]], [("train", 1)])
-        return float(runner.model.weight)
+        return runner.model.weight.item()
 
     summed = trained(dict(type="GradientCumulativeOptimizerHook", cumulative_iters=2), [[1.0], [2.0], [3.0]])
     assert summed == pytest.approx(trained({}, [[1.0, 2.0], [3.0]]))

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raydet.geometry import (
+    BucketingBBoxCoder,
     DeltaXYWHBBoxCoder,
     DistancePointBBoxCoder,
     LegacyDeltaXYWHBBoxCoder,
@@ -131,3 +132,25 @@ def test_yolo_coder_decodes_what_it_encoded(stride):
 
 def test_yolo_shift_of_none_is_one_half():
     torch.testing.assert_close(YOLOBBoxCoder().encode(PRIORS, PRIORS, 8), torch.tensor([[0.5, 0.5, 0, 0]] * 2))
+
+
+def test_bucketing_targets_name_the_nearest_bucket_and_its_offset():
+    targets = BucketingBBoxCoder(num_buckets=4, scale_factor=1.0).encode(PRIORS[1:], torch.tensor([[12.0, 10, 19, 20]]))
+    # Left buckets of 2.5 pixels have their centers at 11.25 and 13.75; the right ones at 18.75 and 16.25.
+    assert targets.labels.view(4, 2).tolist() == [[1, 0]] * 4
+    torch.testing.assert_close(targets.offsets.view(4, 2)[:2], torch.tensor([[-0.3, 0.7], [-0.1, -1.1]]))
+    assert targets.offset_weights.view(4, 2)[:2].tolist() == [[1, 1], [1, 0]]
+    assert targets.label_weights.view(4, 2)[:2].tolist() == [[1, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("clip", [True, False])
+def test_bucketing_decodes_what_it_encoded(clip):
+    coder = BucketingBBoxCoder(num_buckets=14, scale_factor=2.0, cls_ignore_neighbor=False, clip_border=clip)
+    truths = torch.tensor([[1.0, 2.0, 9.0, 22.0], [9.0, 12.0, 17.0, 16.0]])
+    targets = coder.encode(PRIORS, truths)
+    boxes, confidence = coder.decode(PRIORS, (targets.labels * 50, targets.offsets))
+    torch.testing.assert_close(boxes, truths, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(confidence, torch.ones(2))
+    assert targets.label_weights.min() == 1
+    clipped, _ = coder.decode(PRIORS, (targets.labels * 50, targets.offsets), max_shape=(16, 16))
+    assert (clipped.max() == 15) == clip

@@ -7,6 +7,7 @@ import torch
 from raydet.geometry import (
     fast_nms,
     filter_scores_and_topk,
+    mask_matrix_nms,
     merge_aug_bboxes,
     merge_aug_masks,
     merge_aug_proposals,
@@ -115,3 +116,45 @@ def test_merge_aug_masks_undoes_flips(direction, axes):
 def test_merge_aug_masks_weighs():
     masks = [np.zeros((1, 1, 2, 2)), np.ones((1, 1, 2, 2))]
     assert merge_aug_masks(masks, [[meta(False)]] * 2, None, weights=[1, 3]).max() == 0.75
+
+
+def strips() -> torch.Tensor:
+    """Three masks: the second covers half of the first, the third touches nothing."""
+    masks = torch.zeros(3, 4, 4)
+    masks[0, :2], masks[1, :1], masks[2, 3:] = 1, 1, 1
+    return masks
+
+
+@pytest.mark.parametrize(("kernel", "factor"), [("gaussian", np.exp(-2 * 0.25)), ("linear", 0.5)])
+def test_mask_matrix_nms_lowers_overlapping_masks(kernel, factor):
+    scores, labels, masks, inds = mask_matrix_nms(
+        strips(), torch.tensor([1, 1, 1]), torch.tensor([0.9, 0.8, 0.7]), kernel=kernel
+    )
+    assert inds.tolist() == [0, 2, 1]
+    assert scores.tolist() == pytest.approx([0.9, 0.7, 0.8 * factor])
+    assert torch.equal(masks, strips()[inds])
+    assert labels.tolist() == [1, 1, 1]
+
+
+def test_mask_matrix_nms_leaves_other_classes_alone():
+    scores, *_ = mask_matrix_nms(strips(), torch.tensor([1, 2, 1]), torch.tensor([0.9, 0.8, 0.7]))
+    assert scores.tolist() == pytest.approx([0.9, 0.8, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [({"filter_thr": 0.6}, [0, 2]), ({"max_num": 1}, [0]), ({"nms_pre": 2}, [0, 1])]
+)
+def test_mask_matrix_nms_limits_what_it_returns(options, expected):
+    *_, inds = mask_matrix_nms(strips(), torch.ones(3), torch.tensor([0.9, 0.8, 0.7]), **options)
+    assert inds.tolist() == expected
+
+
+def test_mask_matrix_nms_of_nothing_is_empty():
+    scores, labels, masks, inds = mask_matrix_nms(torch.zeros(0, 4, 4), torch.zeros(0), torch.zeros(0))
+    assert (len(scores), len(labels), masks.shape, len(inds)) == (0, 0, (0, 4, 4), 0)
+
+
+@pytest.mark.parametrize(("count", "kernel"), [(3, "cubic"), (2, "linear")])
+def test_mask_matrix_nms_with_wrong_arguments_raises(count, kernel):
+    with pytest.raises(ValueError, match=r"kernel|masks"):
+        mask_matrix_nms(strips(), torch.ones(count), torch.ones(3), kernel=kernel)

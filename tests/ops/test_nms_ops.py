@@ -94,6 +94,7 @@ def test_soft_nms_with_unknown_method_raises():
         ({"type": "nms", "iou_threshold": 0.5}, True, [1, 2]),
         ({"type": "nms", "iou_threshold": 0.5, "class_agnostic": True}, False, [1, 2]),
         ({"iou_threshold": 0.5, "max_num": 2}, False, [1, 2]),
+        ({"iou_thr": 0.5}, True, [1, 2]),
         ({"iou_threshold": 0.5, "split_thr": 1}, False, [1, 2, 0]),
         ({"iou_threshold": 0.5, "split_thr": 1, "max_num": 1}, False, [1]),
         ({"type": "soft_nms", "max_num": 2}, True, [1, 2]),
@@ -104,6 +105,14 @@ def test_batched_nms_suppresses_within_classes(cfg, agnostic, expected):
     dets, keep = batched_nms(BOXES, SCORES, torch.tensor([0, 1, 1]), cfg, agnostic)
     assert keep.tolist() == expected
     torch.testing.assert_close(dets[:, :4], BOXES[keep])
+
+
+@pytest.mark.parametrize("method", ["nms", "soft_nms"])
+def test_batched_nms_of_half_precision_keeps_many_classes_apart(method):
+    boxes = BOXES.half() + 900
+    classes = torch.tensor([400, 401, 400])
+    _, keep = batched_nms(boxes, SCORES.half(), classes, {"type": method, "iou_threshold": 0.5})
+    assert keep.tolist() == [1, 2, 0]
 
 
 def test_batched_nms_leaves_its_config_alone():

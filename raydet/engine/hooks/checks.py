@@ -61,4 +61,4 @@ class NumClassCheckHook(Hook):
 
     def _counts(self, name: str, module: Any) -> bool:
         exempt = not name or name.endswith("rpn_head") or type(module).__name__ in self._EXEMPT
-        return isinstance(getattr(module, "num_classes", None), int) and not exempt
+        return isinstance(vars(module).get("num_classes"), int) and not exempt

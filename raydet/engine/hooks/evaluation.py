@@ -221,9 +221,9 @@ class DistEvalHook(EvalHook):
 
 def _share_batch_norm(model: nn.Module) -> None:
     for module in model.modules():
-        if isinstance(module, _BatchNorm) and module.track_running_stats:
-            for statistic in (module.running_mean, module.running_var):
-                dist.broadcast(statistic, 0)
+        if isinstance(module, _BatchNorm) and module.running_mean is not None and module.running_var is not None:
+            dist.broadcast(module.running_mean, 0)
+            dist.broadcast(module.running_var, 0)
 
 
 def _rule_of(name: str, greater: Sequence[str], less: Sequence[str]) -> str:

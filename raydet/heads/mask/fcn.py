@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from raydet.geometry import mask_target, paste_masks
+from raydet.heads.settings import RoITraining
 from raydet.layers import BaseModule, ConvModule, ModuleList, build_conv_layer, build_upsample_layer
 from raydet.layers.init_functions import kaiming_init
 from raydet.registry import LOSSES
@@ -98,13 +99,13 @@ class FCNMaskHead(BaseModule):
         logits: Tensor = self.conv_logits(x)
         return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
-    def get_targets(self, samples: Sequence[Any], gt_masks: Sequence[Masks], mask_size: Any) -> Tensor:
+    def get_targets(self, samples: Sequence[Any], gt_masks: Sequence[Masks], config: RoITraining) -> Tensor:
         """`(P, h, w)` masks of the positives inside their boxes."""
         return mask_target(
             [sample.pos_bboxes for sample in samples],
             [sample.pos_assigned_gt_inds for sample in samples],
             gt_masks,
-            {"mask_size": mask_size},
+            {"mask_size": config.mask_size, "soft_mask_target": config.soft_mask_target},
         )
 
     def loss(self, mask_pred: Tensor, mask_targets: Tensor, labels: Tensor) -> dict[str, Tensor]:

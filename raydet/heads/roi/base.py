@@ -156,7 +156,7 @@ class RoIHead(BaseModule, ABC):
             logits = stage.mask_head(output.feats[targets.positive])
         else:
             logits = self.run_masks(stage, feats, targets.rois[targets.positive])
-        wanted = stage.mask_head.get_targets(samples, [_masks(truth) for truth in truths], stage.config.mask_size)
+        wanted = stage.mask_head.get_targets(samples, [_masks(truth) for truth in truths], stage.config)
         losses: dict[str, Tensor] = stage.mask_head.loss(logits, wanted, targets.labels[targets.positive])
         return losses
 

@@ -47,8 +47,9 @@ class SingleRoIExtractor(BaseModule):
         return len(self.featmap_strides)
 
     def levels_of(self, rois: Tensor) -> Tensor:
-        """`(R,)` level of each region."""
-        sides = ((rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])).sqrt()
+        """`(R,)` level of each region; one without area goes to the first."""
+        area = (rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])
+        sides = area.nan_to_num(nan=0.0).clamp(min=0).sqrt()
         levels = (sides / self.finest_scale + 1e-6).log2().floor()
         return levels.clamp(0, self.num_inputs - 1).long()
 

@@ -82,6 +82,11 @@ class Masks(ABC):
     ) -> Self:
         """Mask `inds[i]` inside box `bboxes[i]`, stretched to `out_shape`, for every `i`."""
 
+    def crop_targets(self, boxes: Tensor, inds: Tensor, out_shape: Size, binarize: bool = True) -> Tensor:
+        """`crop_and_resize` as a float tensor `(R, h, w)` on the device of the boxes."""
+        cut = self.crop_and_resize(boxes, out_shape, inds, boxes.device, binarize=binarize)
+        return torch.as_tensor(cut.to_ndarray(), device=boxes.device).float()
+
     @abstractmethod
     def expand(self, expanded_h: int, expanded_w: int, top: int, left: int) -> Self:
         """Place the canvas at `(top, left)` of a larger one."""

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 from raydet_ops import roi_align
+from torch import Tensor
 from typing_extensions import Self
 
 from raydet.structures.masks.base import Masks, Size, check_flip, one_canvas
@@ -82,12 +83,19 @@ class BitmapMasks(Masks):
     ) -> Self:
         if len(self) == 0:
             return self._like(np.empty((0, *out_shape), dtype=np.uint8))
-        boxes = torch.as_tensor(bboxes, device=device)
-        rows = torch.as_tensor(inds, device=device).to(boxes.dtype)
-        images = torch.as_tensor(self.masks, device=device)[:, None].to(boxes.dtype)
-        rois = torch.cat([rows[:, None], boxes[:, :4]], dim=1)
+        boxes, rows = torch.as_tensor(bboxes, device=device), torch.as_tensor(inds, device=device)
+        return self._like(self._sampled(boxes, rows, out_shape, binarize).cpu().numpy())
+
+    def crop_targets(self, boxes: Tensor, inds: Tensor, out_shape: Size, binarize: bool = True) -> Tensor:
+        """`crop_and_resize` as a float tensor `(R, h, w)` that never leaves the device of the boxes."""
+        return self._sampled(boxes, inds, out_shape, binarize).float()
+
+    def _sampled(self, boxes: Tensor, inds: Tensor, out_shape: Size, binarize: bool) -> Tensor:
+        """Mean of each mask in the cells of a grid over its box, rounded if binary."""
+        images = torch.as_tensor(self.masks, device=boxes.device)[:, None].to(boxes.dtype)
+        rois = torch.cat([inds.to(boxes.dtype)[:, None], boxes[:, :4]], dim=1)
         soft = roi_align(images, rois, out_shape, 1.0, 0, "avg", True)[:, 0]
-        return self._like((soft >= 0.5 if binarize else soft).cpu().numpy())
+        return soft >= 0.5 if binarize else soft
 
     def expand(self, expanded_h: int, expanded_w: int, top: int, left: int) -> Self:
         canvas = np.zeros((len(self), expanded_h, expanded_w), dtype=self.masks.dtype)
