@@ -121,14 +121,15 @@ def torchvision_retinanet() -> nn.Module:
         returned_layers=[2, 3, 4],
         extra_blocks=LastLevelP6P7(256, 256),
     )
-    return RetinaNet(backbone, NUM_CLASSES, min_size=SIZE[0], max_size=SIZE[1])
+    model: nn.Module = RetinaNet(backbone, NUM_CLASSES, min_size=SIZE[0], max_size=SIZE[1])
+    return model
 
 
 def torchvision_faster_rcnn() -> nn.Module:
     backbone = resnet_fpn_backbone(
         backbone_name="resnet50", weights=None, norm_layer=FrozenBatchNorm2d, trainable_layers=3
     )
-    return FasterRCNN(
+    model: nn.Module = FasterRCNN(
         backbone,
         NUM_CLASSES + 1,
         min_size=SIZE[0],
@@ -137,6 +138,7 @@ def torchvision_faster_rcnn() -> nn.Module:
         rpn_post_nms_top_n_train=1000,
         box_roi_pool=MultiScaleRoIAlign(["0", "1", "2", "3"], 7, 2),
     )
+    return model
 
 
 PAIRS: dict[str, tuple[dict[str, Any], Callable[[], nn.Module]]] = {
@@ -179,7 +181,7 @@ def step_timer(model: nn.Module, loss: Callable[..., Tensor], device: str) -> Ca
     def run() -> float:
         start = clock()
         optimizer.zero_grad()
-        loss(model, *batch).backward()
+        torch.autograd.backward(loss(model, *batch))
         optimizer.step()
         if not on_cpu:
             torch.cuda.synchronize()

@@ -42,7 +42,7 @@ def soft_nms(
         ValueError: unknown method or offset.
     """
     decays: dict[str, Decay] = {
-        "naive": lambda iou: (iou < iou_threshold).astype(np.float32),
+        "naive": lambda iou: 1.0 - (iou >= iou_threshold),
         "linear": lambda iou: np.where(iou >= iou_threshold, 1 - iou, 1),
         "gaussian": lambda iou: np.exp(-(iou**2) / sigma),
     }
@@ -51,7 +51,8 @@ def soft_nms(
     if offset not in (0, 1):
         raise ValueError(f"offset must be 0 or 1, got {offset!r}")
     plain_boxes, plain_scores = (widened(to_tensor(x).detach().cpu()).numpy() for x in (boxes, scores))
-    keep, kept_scores = _select(plain_boxes, plain_scores, decays[method], min_score, offset)
+    with np.errstate(invalid="ignore"):  # two boxes without area
+        keep, kept_scores = _select(plain_boxes, plain_scores, decays[method], min_score, offset)
     dets = np.concatenate([plain_boxes[keep], kept_scores[:, None]], axis=1)
     return as_given(torch.from_numpy(dets), boxes), as_given(torch.from_numpy(keep), boxes)
 

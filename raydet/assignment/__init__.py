@@ -5,12 +5,14 @@ from raydet.assignment.base import BaseAssigner, BaseSampler
 from raydet.assignment.max_iou import MaxIoUAssigner
 from raydet.assignment.result import AssignResult, MaskSamplingResult, SamplingResult
 from raydet.assignment.samplers import MaskPseudoSampler, PseudoSampler, RandomSampler
+from raydet.assignment.targets import DenseTargets, assign_targets
 
 __all__ = [
     "AssignResult",
     "BaseAssigner",
     "BaseSampler",
     "CombinedSampler",
+    "DenseTargets",
     "InstanceBalancedPosSampler",
     "IoUBalancedNegSampler",
     "MaskPseudoSampler",
@@ -19,4 +21,5 @@ __all__ = [
     "PseudoSampler",
     "RandomSampler",
     "SamplingResult",
+    "assign_targets",
 ]

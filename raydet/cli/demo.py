@@ -34,9 +34,10 @@ def run(args: argparse.Namespace) -> int:
     """Train, evaluate, draw, and say what can be done next."""
     from raydet.config import Config
 
-    cfg = Config.fromfile(demo_config(args.demo))
+    file = demo_config(args.demo)
+    cfg = Config.fromfile(file)
     cfg.merge_from_dict({"seed": args.seed, **args.cfg_options})
-    print(f"training {cfg.filename} with {args.num_workers} Ray workers")
+    print(f"training {file} with {args.num_workers} Ray workers")
     start = time.monotonic()
     result = launch(cfg, num_workers=args.num_workers, use_gpu=args.use_gpu, work_dir=args.work_dir)
     seconds = time.monotonic() - start
@@ -48,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"run folder: {result.folder}")
     print(f"pictures:   {pictures} (ground truth left, found right)")
     print(f"next: raydet infer IMAGE... --run {result.folder} --out drawn/")
-    print(f"      raydet test {cfg.filename} {result.folder}")
-    print(f"      raydet train {cfg.filename} --num-workers 2 --cfg-options runner.max_epochs=50")
+    print(f"      raydet test {Path(file).stem} {result.folder}")
+    print(f"      raydet train {Path(file).stem} --num-workers 2 --cfg-options optimizer.lr=0.01")
     return 0
 
 

@@ -21,8 +21,8 @@ _TOP_LEVEL = """
     runner seed test_cfg total_epochs train_cfg work_dir workflow
 """
 _DATA = """
-    bad_samples device_normalize imgs_per_gpu persistent_workers samples_per_gpu test test_dataloader train train_dataloader val
-    val_dataloader workers_per_gpu
+    bad_samples device_normalize imgs_per_gpu persistent_workers samples_per_gpu test test_dataloader train
+    train_dataloader val val_dataloader workers_per_gpu
 """
 TOP_LEVEL_KEYS = frozenset(_TOP_LEVEL.split())
 DATA_KEYS = frozenset(_DATA.split())

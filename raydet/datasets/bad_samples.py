@@ -82,7 +82,7 @@ class BadSampleCounter:
             BadSampleError: more are bad than the quota allows.
         """
         records = batch.pop(BAD_SAMPLES, [])
-        self.seen += len(next(iter(batch.values())))
+        self.seen += _num_samples(batch)
         if not records:
             return batch
         self.bad += len(records)
@@ -96,6 +96,12 @@ class BadSampleCounter:
                 f"the last one: {records[-1]['error']}"
             )
         return batch
+
+
+def _num_samples(batch: Mapping[str, Any]) -> int:
+    """Samples in a batch; of a test batch each entry is a list with one entry per augmentation."""
+    field = next(iter(batch.values()))
+    return len(field[0] if isinstance(field, list) and field and isinstance(field[0], list) else field)
 
 
 def list_in(folder: str | Path, rank: int = 0) -> Callable[[Sequence[Mapping[str, Any]]], None]:

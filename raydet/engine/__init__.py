@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from raydet.engine.logging import get_logger
     from raydet.engine.lr_scaling import auto_scale_lr
     from raydet.engine.optimizers import DefaultOptimizerConstructor, build_optimizer
+    from raydet.engine.parallel import is_module_wrapper
     from raydet.engine.random import set_random_seed
     from raydet.engine.runner import EpochBasedRunner, IterBasedRunner
     from raydet.engine.testing import run_test, test
@@ -42,6 +43,7 @@ _PLACES = {
     "get_logger": "raydet.engine.logging",
     "inference_detector": "raydet.engine.inference",
     "init_detector": "raydet.engine.inference",
+    "is_module_wrapper": "raydet.engine.parallel",
     "load_checkpoint": "raydet.checkpoint",
     "run_test": "raydet.engine.testing",
     "run_training": "raydet.engine.training",
@@ -70,6 +72,7 @@ __all__ = [
     "get_logger",
     "inference_detector",
     "init_detector",
+    "is_module_wrapper",
     "load_checkpoint",
     "run_test",
     "run_training",

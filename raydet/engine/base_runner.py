@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -234,11 +235,7 @@ class BaseRunner(HookRegistration):
         optimizer = self.optimizer if save_optimizer else None
         save_checkpoint(unwrap(self.model), path, optimizer=optimizer, meta=facts)
         if create_symlink:
-            link = path.with_name("latest.pth")
-            fresh = path.with_name(".latest.pth")
-            fresh.unlink(missing_ok=True)
-            fresh.symlink_to(path.name)
-            fresh.replace(link)
+            _point_to(path)
         return path
 
     _template = "epoch_{}.pth"
@@ -374,3 +371,14 @@ class BaseRunner(HookRegistration):
 def _device_of(model: nn.Module) -> torch.device:
     parameter = next(model.parameters(), None)
     return parameter.device if parameter is not None else torch.device("cpu")
+
+
+def _point_to(path: Path) -> None:
+    """Make `latest.pth` beside a checkpoint mean that checkpoint, at once."""
+    fresh = path.with_name(".latest.pth")
+    fresh.unlink(missing_ok=True)
+    try:
+        fresh.symlink_to(path.name)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, fresh)
+    fresh.replace(path.with_name("latest.pth"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+
+GATHER_TIMEOUT = timedelta(hours=6)
+"""How long the others may wait while rank 0 computes a metric."""
 
 
 class Environment(Protocol):
@@ -99,7 +103,8 @@ class ProcessGroupEnvironment(LocalEnvironment):
             device = f"cuda:{self.local_rank}"
         super().__init__(work_dir, device, resume)
         self.find_unused_parameters = find_unused_parameters
-        self._objects: Any = dist.new_group(backend="gloo")
+        # Objects are pickled on the CPU, whatever carries the gradients.
+        self._objects: Any = dist.new_group(backend="gloo", timeout=GATHER_TIMEOUT)
 
     def wrap_model(self, model: nn.Module) -> nn.Module:
         model = model.to(self.device)

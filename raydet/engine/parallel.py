@@ -10,6 +10,11 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 WRAPPERS = (DistributedDataParallel, DataParallel)
 
 
+def is_module_wrapper(model: Any) -> bool:
+    """Whether a model is wrapped for data-parallel training; the model itself is its `module` then."""
+    return isinstance(model, WRAPPERS)
+
+
 def unwrap(model: Any) -> Any:
     """The model inside its data-parallel wrapper; a bare model passes through."""
     return model.module if isinstance(model, WRAPPERS) else model

@@ -104,6 +104,7 @@ class EpochBasedRunner(BaseRunner):
 class IterBasedRunner(BaseRunner):
     """Runs iterations; epochs are only counted."""
 
+    by_epoch = False
     _template = "iter_{}.pth"
 
     def run(self, data_loaders: Sequence[Any], workflow: Workflow, max_iters: int | None = None) -> None:

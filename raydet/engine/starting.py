@@ -51,25 +51,11 @@ def find_start(cfg: Config, environment: Environment, logger: Any) -> Start:
 
 
 def load_weights(model: nn.Module, load_from: str | None, logger: Any) -> None:
-    """Load `load_from` as far as it fits.
-
-    Raises:
-        ValueError: nothing in it fits.
-    """
+    """Load `load_from` as far as it fits; RuntimeError when nothing does."""
     if not load_from:
         return
-    checkpoint = load_checkpoint(model, load_from, map_location="cpu", strict=False)
-    own = model.state_dict()
-    fitting = [
-        k for k, v in checkpoint.get("state_dict", checkpoint).items() if _fits(own, k.removeprefix("module."), v)
-    ]
-    if not fitting:
-        raise ValueError(f"load_from={load_from!r}: none of its weights fits the model; is it of another model?")
-    logger.info(f"loaded {len(fitting)} of {len(own)} tensors from {load_from}")
-
-
-def _fits(own: dict[str, Any], key: str, value: Any) -> bool:
-    return key in own and getattr(value, "shape", None) == own[key].shape
+    load_checkpoint(model, load_from, map_location="cpu", strict=False, logger=logger)
+    logger.info(f"loaded weights from {load_from}")
 
 
 def _others(latest: Path) -> list[Path]:

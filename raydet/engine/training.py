@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from raydet.engine.optimizers import build_optimizer
 from raydet.engine.random import set_random_seed
 from raydet.engine.starting import Start, find_start, load_weights
 from raydet.registry import RUNNERS
+
+_OF_DISTRIBUTED = ("tmpdir", "gpu_collect", "broadcast_bn_buffer")
 
 
 @dataclass(frozen=True)
@@ -91,17 +93,16 @@ def run_training(cfg: Config, environment: Environment, make_carrier: MakeCarrie
     with phases.measure("model"):
         runner = _build_runner(cfg, environment, logger, datasets[0], start, seed)
     runner.timestamp = timestamp
-    with phases.measure("data"):
-        _register_hooks(runner, cfg, environment, make_carrier, phases)
-    if start.checkpoint is not None:
-        runner.resume(start.checkpoint, source=start.source)
-        start.checkpoint = None  # half a gigabyte that nobody needs from here on
-    logger.info(f"hooks of each stage:\n{runner.get_hook_info()}")
-    try:
-        runner.run(carriers, [tuple(phase) for phase in cfg.get("workflow", [("train", 1)])])
-    finally:
+    with contextlib.ExitStack() as closing:
         for carrier in carriers:
-            carrier.close()
+            closing.callback(carrier.close)
+        with phases.measure("data"):
+            _register_hooks(runner, cfg, environment, make_carrier, phases, closing)
+        if start.checkpoint is not None:
+            runner.resume(start.checkpoint, source=start.source)
+            start.checkpoint = None  # half a gigabyte that nobody needs from here on
+        logger.info(f"hooks of each stage:\n{runner.get_hook_info()}")
+        runner.run(carriers, [tuple(phase) for phase in cfg.get("workflow", [("train", 1)])])
     newest = (runner.meta.get("hook_msgs") or {}).get("last_ckpt")
     return TrainingResult(dict(runner.metrics), Path(environment.work_dir), Path(newest) if newest else None)
 
@@ -175,27 +176,34 @@ def _plain(names: Any) -> Any:
 
 
 def _register_hooks(
-    runner: BaseRunner, cfg: Config, environment: Environment, make_carrier: MakeCarrier, phases: Phases
+    runner: BaseRunner,
+    cfg: Config,
+    environment: Environment,
+    make_carrier: MakeCarrier,
+    phases: Phases,
+    closing: contextlib.ExitStack,
 ) -> None:
-    by_epoch = runner.max_epochs is not None
     runner.register_training_hooks(
-        _counted(cfg.get("lr_config"), by_epoch),
+        cfg.get("lr_config"),
         _optimizer_hook(cfg),
-        _counted(cfg.get("checkpoint_config"), by_epoch),
-        _counted_loggers(cfg.get("log_config"), by_epoch),
+        cfg.get("checkpoint_config"),
+        cfg.get("log_config"),
         cfg.get("momentum_config"),
     )
     runner.register_hook(StartupHook(phases.seconds), "VERY_LOW")
     runner.register_hook(ProgressHook(), "LOWEST")
-    if environment.world_size > 1 and by_epoch:
+    if environment.world_size > 1 and runner.by_epoch:
         runner.register_hook_from_cfg({"type": "DistSamplerSeedHook"})
     evaluation = dict(cfg.get("evaluation") or {})
     if evaluation and cfg["data"].get("val") is not None:
         dataset = evaluation_dataset(cfg, "val")
         carrier = carrier_for(cfg, dataset, "val", environment, make_carrier, None)
-        evaluation.setdefault("by_epoch", by_epoch)
+        closing.callback(carrier.close)
+        evaluation.setdefault("by_epoch", runner.by_epoch)
         evaluation.pop("type", None)
         hook = DistEvalHook if environment.world_size > 1 else EvalHook
+        if environment.world_size == 1:
+            evaluation = {key: value for key, value in evaluation.items() if key not in _OF_DISTRIBUTED}
         runner.register_hook(hook(carrier, **evaluation), "LOW")
     runner.register_custom_hooks(cfg.get("custom_hooks"))
 
@@ -210,17 +218,3 @@ def _optimizer_hook(cfg: Config) -> Any:
     if "cumulative_iters" in arguments:
         return GradientCumulativeFp16OptimizerHook(**arguments, **half)
     return Fp16OptimizerHook(**arguments, **half)
-
-
-def _counted(section: Any, by_epoch: bool) -> Any:
-    """A section whose hook counts like the runner unless it says otherwise."""
-    if not by_epoch and isinstance(section, Mapping) and "by_epoch" not in section:
-        section = section.copy() if hasattr(section, "copy") else dict(section)
-        section["by_epoch"] = False
-    return section
-
-
-def _counted_loggers(section: Any, by_epoch: bool) -> Any:
-    if section is None or by_epoch:
-        return section
-    return {**section, "hooks": [_counted(each, by_epoch) for each in section.get("hooks", [])]}

@@ -37,7 +37,7 @@ def multiclass_nms(
         `R * K` axis.
     """
     scores = multi_scores[:, :-1]
-    boxes = multi_bboxes.view(len(multi_bboxes), -1, 4)
+    boxes = multi_bboxes.view(len(multi_bboxes), multi_bboxes.shape[1] // 4, 4)
     rows, labels = (scores > score_thr).nonzero(as_tuple=True)
     chosen_boxes = boxes[rows, labels] if boxes.shape[1] > 1 else boxes[rows, 0]
     chosen_scores = scores[rows, labels]

@@ -80,7 +80,7 @@ class Prediction(_Settings):
         Raises:
             ValueError: an old and a new name disagree.
         """
-        return super().read(None if cfg is None else _renamed(cfg))
+        return super().read(_renamed(cfg) if isinstance(cfg, Mapping) else cfg)
 
 
 @dataclass(frozen=True)

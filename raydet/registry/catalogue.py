@@ -130,6 +130,7 @@ HOOKS = {
     **_at("raydet.engine.hooks.sampler_seed", "DistSamplerSeedHook"),
     **_at("raydet.engine.hooks.text_logger", "TextLoggerHook"),
     **_at("raydet.engine.hooks.tensorboard", "TensorboardLoggerHook"),
+    **_at("raydet.engine.hooks.simple", "ClosureHook", "EmptyCacheHook", "SetEpochInfoHook"),
     **_at("raydet.engine.hooks.ema", "EMAHook", "ExpMomentumEMAHook", "LinearMomentumEMAHook"),
     **_at(
         "raydet.engine.hooks.lr",

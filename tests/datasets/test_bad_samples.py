@@ -75,6 +75,12 @@ def test_counter_stops_the_run_beyond_the_quota(tmp_path: Path) -> None:
     assert [json.loads(line) for line in lines] == [record] * 3
 
 
+def test_counter_counts_images_not_augmentations() -> None:
+    counter = BadSampleCounter(BadSamplePolicy())
+    counter.check({"img_metas": [[{}, {}, {}], [{}, {}, {}]], "img": []})
+    assert counter.seen == 3
+
+
 def test_carrier_lists_bad_samples_and_hides_them_from_the_model(broken) -> None:
     listed: list = []
     plan = IndexPlan.of(broken, 1, order="sequential")

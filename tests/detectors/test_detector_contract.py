@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_models import CONFIGS, NUM_CLASSES, images, meta, proposals_for, training_batch
 
 from raydet.detectors.losses import parse_losses
 from raydet.registry import DETECTORS
 
-NAMES = sorted(CONFIGS)
+NAMES = ["SingleStageDetector", "RetinaNet", "RPN", "TwoStageDetector", "FasterRCNN", "MaskRCNN", "FastRCNN"]
 DIFFERENT = ["RetinaNet", "RPN", "FastRCNN", "MaskRCNN"]  # the others are names for these
 
 
@@ -23,31 +21,31 @@ def box_rows(result: Any) -> np.ndarray:
     return np.concatenate(boxes) if isinstance(boxes, list) else boxes
 
 
-def test_every_registered_detector_has_a_tiny_config() -> None:
+def test_every_registered_detector_has_a_tiny_config(tiny: Any) -> None:
     ours = {name for name in DETECTORS if str(getattr(DETECTORS.get(name), "__module__", "")).startswith("raydet.")}
-    assert ours <= set(CONFIGS)
+    assert ours <= set(tiny.CONFIGS)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_detector_builds_from_its_type(name: str, make: Callable[..., Any]) -> None:
-    assert make(name).num_classes == (1 if name == "RPN" else NUM_CLASSES)
+def test_detector_builds_from_its_type(name: str, tiny: Any) -> None:
+    assert tiny.make(name).num_classes == (1 if name == "RPN" else tiny.NUM_CLASSES)
 
 
 @pytest.mark.parametrize("num_boxes", [0, 2])
 @pytest.mark.parametrize("name", DIFFERENT)
-def test_loss_is_finite_and_reaches_every_parameter(name: str, num_boxes: int, make: Callable[..., Any]) -> None:
-    model = make(name)
-    loss, log_vars = parse_losses(model(**training_batch(name, num_boxes=num_boxes)))
+def test_loss_is_finite_and_reaches_every_parameter(name: str, num_boxes: int, tiny: Any) -> None:
+    model = tiny.make(name)
+    loss, log_vars = parse_losses(model(**tiny.training_batch(name, num_boxes=num_boxes)))
     loss.backward()
     assert all(np.isfinite(list(log_vars.values())))
     assert [key for key, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
 @pytest.mark.parametrize("name", DIFFERENT)
-def test_loss_leaves_its_inputs_alone(name: str, make: Callable[..., Any]) -> None:
-    batch = training_batch(name)
+def test_loss_leaves_its_inputs_alone(name: str, tiny: Any) -> None:
+    batch = tiny.training_batch(name)
     before = copy.deepcopy(batch)
-    make(name)(**batch)
+    tiny.make(name)(**batch)
     assert torch.equal(batch["img"], before["img"])
     assert all(torch.equal(new, old) for new, old in zip(batch["gt_bboxes"], before["gt_bboxes"], strict=True))
     assert [sorted(new) for new in batch["img_metas"]] == [sorted(old) for old in before["img_metas"]]
@@ -55,10 +53,14 @@ def test_loss_leaves_its_inputs_alone(name: str, make: Callable[..., Any]) -> No
 
 @pytest.mark.parametrize("num_images", [1, 3])
 @pytest.mark.parametrize("name", DIFFERENT)
-def test_simple_test_gives_one_result_per_image(name: str, num_images: int, make: Callable[..., Any]) -> None:
-    metas = [meta(scale=2.0) for _ in range(num_images)]
-    results = make(name)(
-        img=[images(num_images)], img_metas=[metas], return_loss=False, rescale=True, **proposals_for(name, num_images)
+def test_simple_test_gives_one_result_per_image(name: str, num_images: int, tiny: Any) -> None:
+    metas = [tiny.meta(scale=2.0) for _ in range(num_images)]
+    results = tiny.make(name)(
+        img=[tiny.images(num_images)],
+        img_metas=[metas],
+        return_loss=False,
+        rescale=True,
+        **tiny.proposals_for(name, num_images),
     )
     assert len(results) == num_images
     for rows in map(box_rows, results):
@@ -70,35 +72,38 @@ def test_simple_test_gives_one_result_per_image(name: str, num_images: int, make
 
 
 @pytest.mark.parametrize("name", DIFFERENT)
-def test_result_of_an_image_does_not_depend_on_its_batch(name: str, make: Callable[..., Any]) -> None:
-    model, both = make(name), images(2)
-    together = model.simple_test(both, [meta(), meta()], True, *(p[0] for p in proposals_for(name, 2).values()))
-    alone = model.simple_test(both[1:], [meta()], True, *(p[0] for p in proposals_for(name, 1).values()))
+def test_result_of_an_image_does_not_depend_on_its_batch(name: str, tiny: Any) -> None:
+    model, both = tiny.make(name), tiny.images(2)
+    results = []
+    for some in (both, both[1:]):
+        outside = [each[0] for each in tiny.proposals_for(name, len(some)).values()]
+        results.append(model.simple_test(some, [tiny.meta()] * len(some), True, *outside))
+    together, alone = results
     np.testing.assert_allclose(box_rows(together[1]), box_rows(alone[0]), atol=1e-3)
 
 
-def test_losses_have_the_names_of_2x(make: Callable[..., Any]) -> None:
-    losses = make("MaskRCNN")(**training_batch("MaskRCNN"))
+def test_losses_have_the_names_of_2x(tiny: Any) -> None:
+    losses = tiny.make("MaskRCNN")(**tiny.training_batch("MaskRCNN"))
     assert set(losses) == {"loss_rpn_cls", "loss_rpn_bbox", "loss_cls", "acc", "loss_bbox", "loss_mask"}
 
 
-def test_mask_result_has_a_mask_of_the_original_size_for_every_box(make: Callable[..., Any]) -> None:
-    boxes, masks = make("MaskRCNN").simple_test(images(1), [meta(scale=2.0)], rescale=True)[0]
+def test_mask_result_has_a_mask_of_the_original_size_for_every_box(tiny: Any) -> None:
+    boxes, masks = tiny.make("MaskRCNN").simple_test(tiny.images(1), [tiny.meta(scale=2.0)], rescale=True)[0]
     assert [len(b) for b in boxes] == [len(m) for m in masks]
     assert {mask.shape for of_class in masks for mask in of_class} == {(32, 46)}
     assert all(mask.dtype == bool for of_class in masks for mask in of_class)
 
 
-def test_detector_without_detections_gives_empty_arrays(make: Callable[..., Any]) -> None:
-    cfg = CONFIGS["MaskRCNN"]["test_cfg"]
-    model = make("MaskRCNN", test_cfg={**cfg, "rcnn": {**cfg["rcnn"], "score_thr": 1.1}})
-    boxes, masks = model.simple_test(images(1), [meta()])[0]
-    assert [b.shape for b in boxes] == [(0, 5)] * NUM_CLASSES
+def test_detector_without_detections_gives_empty_arrays(tiny: Any) -> None:
+    cfg = tiny.CONFIGS["MaskRCNN"]["test_cfg"]
+    model = tiny.make("MaskRCNN", test_cfg={**cfg, "rcnn": {**cfg["rcnn"], "score_thr": 1.1}})
+    boxes, masks = model.simple_test(tiny.images(1), [tiny.meta()])[0]
+    assert [b.shape for b in boxes] == [(0, 5)] * tiny.NUM_CLASSES
     assert masks == [[], [], []]
 
 
-def test_fast_rcnn_without_proposals_says_what_is_missing(make: Callable[..., Any]) -> None:
-    batch = training_batch("FastRCNN")
+def test_fast_rcnn_without_proposals_says_what_is_missing(tiny: Any) -> None:
+    batch = tiny.training_batch("FastRCNN")
     del batch["proposals"]
     with pytest.raises(ValueError, match="LoadProposals"):
-        make("FastRCNN")(**batch)
+        tiny.make("FastRCNN")(**batch)

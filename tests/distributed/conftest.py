@@ -1,10 +1,14 @@
 import json
 import os
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+
+HERE = str(Path(__file__).parent)
+sys.path.insert(0, HERE)  # for the plug-ins and helpers beside the tests
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +18,7 @@ def ray_cluster():
 
     from raydet.distributed.settings import CLUSTER_SETTINGS, environment_defaults
 
-    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([HERE, *filter(None, [os.environ.get("PYTHONPATH")])])
     os.environ["PYTHONPATH"] = path  # workers find the plug-ins of these tests
     with environment_defaults({**CLUSTER_SETTINGS, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}):
         ray.init(

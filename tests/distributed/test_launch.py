@@ -1,46 +1,18 @@
 """Running a small function with an Environment in Ray Train workers."""
 
 import json
-import os
-import signal
 import time
 from pathlib import Path
 
 import pytest
-import torch
+from ray_workers import count_to_four
 
 from raydet.distributed.launch import Launch, TrainingFailed
-from raydet.distributed.monitor import Monitor, Reporter, Startup
+from raydet.distributed.monitor import Monitor, Startup
 from raydet.distributed.resources import ResourcePlan
 from raydet.distributed.storage import open_run_folder
 
 pytestmark = pytest.mark.ray
-
-
-def count_to_four(job):
-    """Counts steps, one checkpoint each; may kill itself or fail once."""
-    from raydet.distributed.environment import RayEnvironment
-
-    environment = RayEnvironment(job["folder"], find_unused_parameters=False, reporter=Reporter(job["box"]))
-    model = environment.wrap_model(torch.nn.Linear(1, 1, bias=False))
-    latest = environment.latest_checkpoint()
-    step = torch.load(latest)["step"] if latest else 0
-    started = step
-    while step < 4:
-        model(torch.ones(1, 1)).sum().backward()
-        step += 1
-        path = environment.work_dir / f"iter_{step}.pth"
-        if environment.rank == 0:
-            torch.save({"step": step}, path)
-        environment.report({"step": step, "skipped": object()}, path if environment.rank == 0 else None)
-        if job.get("kill") == (environment.rank, step) and not started:
-            time.sleep(2)
-            os.kill(os.getpid(), signal.SIGKILL)
-        if job.get("mistake") == (environment.rank, step):
-            raise KeyError("no such class: zebra")
-    gathered = environment.gather((environment.rank, started))
-    environment.close()
-    return {"world": environment.world_size, "gathered": gathered, "step": step}
 
 
 def launch(tmp_path, num_workers=2, max_failures=1, name="run", resume=False, **job):

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 @pytest.fixture
 def bucket():
     """A bucket on an S3 server of this machine: its file system and its URI."""
-    pytest.importorskip("moto")
+    pytest.importorskip("moto.server", reason="needs moto[server]", exc_type=ImportError)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -31,12 +31,12 @@ def bucket():
         region="us-east-1",
         allow_bucket_creation=True,
     )
-    for _ in range(60):
-        try:
-            filesystem.create_dir("runs")
-            break
-        except OSError:
-            time.sleep(1)
+    while server.poll() is None:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.2)
+    filesystem.create_dir("runs")
     yield filesystem, f"s3://key:secret@runs/raydet?endpoint_override=http%3A%2F%2F127.0.0.1%3A{port}"
     server.kill()
     server.wait()

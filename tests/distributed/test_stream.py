@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from ray_workers import Counting
 
 from raydet.datasets import BadSamplePolicy, IndexPlan, LoaderCarrier, build_dataset
 from raydet.distributed import rows as rows_module
@@ -37,18 +38,6 @@ def coco_dataset(annotations, images):
 @pytest.fixture
 def dataset(coco):
     return coco_dataset(*coco)
-
-
-class Counting:
-    """Returns its row and the time; slow when asked."""
-
-    def __init__(self, size):
-        self.size = size
-
-    def __call__(self, row):
-        if row["number"] == row["bad"]:
-            raise ValueError(f"row {row['number']} is bad")
-        return {"number": np.array([row["number"]]), "ballast": np.zeros(self.size, np.uint8)}
 
 
 def counting(count, bad=-1):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_runner import Numbers, make
+from small_runner import Numbers, make
 
 from raydet.engine.hooks.checks import NumClassCheckHook
 from raydet.engine.hooks.evaluation import EvalHook

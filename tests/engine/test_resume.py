@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,46 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
+from interrupted_runs import BY_ITERATION, Stop, interrupted, killed, train, two_processes
 from small_detector import small_config
 
 from raydet.checkpoint import load
 from raydet.config import Config
 from raydet.datasets import build_carrier
-from raydet.engine import Hook, LocalEnvironment, ProcessGroupEnvironment, run_training
-from raydet.registry import HOOKS
-
-BY_ITERATION = dict(checkpoint_config=dict(interval=1, by_epoch=False), evaluation=None)
-
-
-class Stop(Exception):  # noqa: N818
-    """The interruption."""
-
-
-@HOOKS.register_module(force=True)
-class InterruptHook(Hook):
-    """Ends the run after an iteration, by an exception or by killing the process."""
-
-    def __init__(self, at: int, kill: bool = False) -> None:
-        self.at = at
-        self.kill = kill
-
-    def before_train_iter(self, runner: Any) -> None:
-        if runner.iter == self.at and self.kill:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if runner.iter == self.at:
-            raise Stop
-
-
-def train(cfg: Config, work_dir: Path, resume: bool = False) -> dict[str, Any]:
-    result = run_training(cfg, LocalEnvironment(work_dir, "cpu", resume=resume), build_carrier)
-    assert result.checkpoint is not None
-    return load(result.checkpoint)
-
-
-def interrupted(cfg: Config, at: int) -> Config:
-    hook = dict(type="InterruptHook", at=at, priority="LOWEST")
-    return Config({**{key: cfg[key] for key in cfg}, "custom_hooks": [*(cfg.get("custom_hooks") or []), hook]})
+from raydet.engine import LocalEnvironment, run_training
 
 
 def assert_same_weights(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -85,7 +51,7 @@ EXTRAS = {
     "ema after the checkpoint": dict(custom_hooks=[dict(type="LinearMomentumEMAHook", warm_up=4)]),
     "accumulation": dict(optimizer_config=dict(type="GradientCumulativeOptimizerHook", cumulative_iters=2)),
     "iterations": dict(
-        runner=dict(type="IterBasedRunner", max_iters=6),
+        runner=dict(type="IterBasedRunner", max_iters=4),
         lr_config=dict(policy="poly", power=0.9, min_lr=1e-4),
     ),
     "mixed precision": dict(fp16=dict(loss_scale="dynamic")),
@@ -100,9 +66,9 @@ EXTRAS = {
 def test_resume_with_stateful_parts_ends_bit_identical(
     extra: str, tmp_path: Path, make_config: Callable[..., Config]
 ) -> None:
-    cfg = make_config(images=6, **{**BY_ITERATION, **EXTRAS[extra]})
+    cfg = make_config(images=4, **{**BY_ITERATION, **EXTRAS[extra]})
     with pytest.raises(Stop):
-        train(interrupted(cfg, 3 if extra == "accumulation" else 2), tmp_path / "work")
+        train(interrupted(cfg, 3), tmp_path / "work")
     resumed = train(cfg, tmp_path / "work", resume=True)
     assert_same_weights(train(cfg, tmp_path / "whole"), resumed)
 
@@ -155,18 +121,10 @@ def test_resume_with_the_checkpoint_of_another_model_is_refused_before_training(
         run_training(other, LocalEnvironment(tmp_path / "other", "cpu"), build_carrier)
 
 
-def _killed(folder: str) -> None:
-    torch.set_num_threads(1)
-    cfg = small_config(Path(folder, "data"), images=6, **BY_ITERATION)
-    hook = dict(type="InterruptHook", at=4, kill=True)
-    cfg.custom_hooks = [hook]
-    train(cfg, Path(folder, "work"))
-
-
 def test_resume_after_sigkill_in_mid_epoch_ends_bit_identical(
     undisturbed: dict[str, Any], tmp_path: Path, make_config: Callable[..., Config]
 ) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=_killed, args=(str(tmp_path),))
+    process = multiprocessing.get_context("spawn").Process(target=killed, args=(str(tmp_path),))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -174,26 +132,8 @@ def test_resume_after_sigkill_in_mid_epoch_ends_bit_identical(
     assert_same_weights(undisturbed, resumed)
 
 
-def _two_processes(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    cfg = small_config(Path(folder, f"data{rank}"), images=6, **{**BY_ITERATION, "evaluation": dict(metric="bbox")})
-
-    def go(work: str, config: Config, resume: bool = False) -> Any:
-        return run_training(config, ProcessGroupEnvironment(Path(folder, work), "cpu", resume), build_carrier)
-
-    whole = go("whole", cfg)
-    with pytest.raises(Stop):
-        go("work", interrupted(cfg, 3))
-    dist.barrier()
-    resumed = go("work", cfg, resume=True)
-    assert bool(whole.metrics) == (rank == 0)
-    assert whole.metrics == resumed.metrics
-    dist.destroy_process_group()
-
-
 def test_resume_of_two_processes_ends_bit_identical(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(_two_processes, (str(tmp_path),), nprocs=2)
+    torch.multiprocessing.spawn(two_processes, (str(tmp_path),), nprocs=2)
     whole, resumed = (load(tmp_path / work / "latest.pth") for work in ("whole", "work"))
     assert_same_weights(whole, resumed)
     assert len(resumed["meta"]["raydet"]["random_states"]) == 2

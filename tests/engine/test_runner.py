@@ -1,56 +1,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from small_runner import Line, Numbers, make
 from torch.nn.parallel import DistributedDataParallel
 
-from raydet.engine import EpochBasedRunner, Hook, IterBasedRunner, LocalEnvironment, NonFiniteLossError, Priority
+from raydet.engine import Hook, IterBasedRunner, LocalEnvironment, NonFiniteLossError, Priority
 from raydet.engine.hooks.base import STAGES, get_priority
 from raydet.engine.parallel import call_through
-
-
-class Line(nn.Module):
-    """The smallest thing with a train_step."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.weight * x
-
-    def train_step(self, data: dict[str, Any], optimizer: Any) -> dict[str, Any]:
-        loss = self(data["x"]).pow(2).mean()
-        return {"loss": loss, "log_vars": {"loss_line": loss.item(), "loss": loss.item()}, "num_samples": 2}
-
-    val_step = train_step
-
-
-class Numbers:
-    """A carrier of `count` batches that remembers what was asked of it."""
-
-    dataset = ("numbers",)
-
-    def __init__(self, count: int = 3) -> None:
-        self.count = count
-        self.asked: list[tuple[int, int]] = []
-
-    def __len__(self) -> int:
-        return self.count
-
-    def iterate(self, epoch: int, start: int = 0) -> Iterator[dict[str, Any]]:
-        self.asked.append((epoch, start))
-        for i in range(start, self.count):
-            yield {"x": torch.tensor([float(i)]), "img_metas": [{"ori_filename": f"{epoch}_{i}.jpg"}]}
-
-    def close(self) -> None:
-        pass
 
 
 class Recorder(Hook):
@@ -64,13 +25,6 @@ for _stage in STAGES:
         self.seen.append((stage, runner.epoch, runner.iter, runner.inner_iter))
 
     setattr(Recorder, _stage, _record)
-
-
-def make(kind: Any = EpochBasedRunner, folder: Path = Path("."), **limits: Any) -> Any:
-    model = Line()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    environment = LocalEnvironment(folder, "cpu")
-    return kind(model, optimizer=optimizer, work_dir=folder, environment=environment, **limits)
 
 
 def test_epochs_call_every_stage_in_order() -> None:

@@ -158,3 +158,9 @@ def test_mask_matrix_nms_of_nothing_is_empty():
 def test_mask_matrix_nms_with_wrong_arguments_raises(count, kernel):
     with pytest.raises(ValueError, match=r"kernel|masks"):
         mask_matrix_nms(strips(), torch.ones(count), torch.ones(3), kernel=kernel)
+
+
+def test_multiclass_nms_of_no_boxes_is_empty():
+    dets, labels = multiclass_nms(torch.zeros(0, 8), torch.zeros(0, 3), 0.05, NMS)
+    assert dets.shape == (0, 5)
+    assert labels.shape == (0,)

@@ -160,7 +160,9 @@ class CenterHead(DenseHead):
 
     def towers(self) -> dict[str, nn.Module]:
         norm = {"type": "GN", "num_groups": 4}
-        return {name: conv_tower(1, self.in_channels, self.feat_channels, None, norm) for name in ("cls_convs", "reg_convs")}
+        return {
+            name: conv_tower(1, self.in_channels, self.feat_channels, None, norm) for name in ("cls_convs", "reg_convs")
+        }
 
     def predictors(self) -> tuple[Predictor, ...]:
         return (

@@ -72,7 +72,10 @@ def test_old_names_of_proposal_settings_are_understood() -> None:
 
 
 def test_old_and_new_name_that_disagree_are_refused() -> None:
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match=r"max_num=9 and max_per_img=8 disagree"):
+    with (
+        pytest.warns(UserWarning, match="old names"),
+        pytest.raises(ValueError, match=r"max_num=9 and max_per_img=8 disagree"),
+    ):
         Prediction.read({"max_num": 9, "max_per_img": 8})
 
 

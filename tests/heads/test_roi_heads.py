@@ -50,7 +50,7 @@ def batch(num: int = 2) -> Batch:
 
 def targets(num_pos: int, num_neg: int) -> RegionTargets:
     boxes = TRUTH[:1].expand(num_pos + num_neg, -1) + 1
-    labels = torch.tensor([1] * num_pos + [3] * num_neg)
+    labels = torch.tensor([1] * num_pos + [3] * num_neg, dtype=torch.long)
     truth = TRUTH[:1].expand(num_pos, -1)
     return RegionTargets(
         join_rois([boxes]), labels, torch.ones(len(boxes)), torch.arange(num_pos), truth, [num_pos + num_neg]
@@ -60,7 +60,7 @@ def targets(num_pos: int, num_neg: int) -> RegionTargets:
 @pytest.mark.parametrize("num_pos", [0, 2])
 @pytest.mark.parametrize("name", BOX_HEADS)
 def test_box_head_loss_is_finite_and_reaches_every_parameter(name: str, num_pos: int) -> None:
-    head = HEADS.build({"type": name, **SMALL})
+    head = HEADS.build({"type": name, **SMALL, "fc_out_channels": 16})
     goal = targets(num_pos, 3)
     losses = head.loss(*head(torch.randn(num_pos + 3, 4, 7, 7)), goal)
     (losses["loss_cls"] + losses["loss_bbox"]).backward()
@@ -110,7 +110,7 @@ def test_class_agnostic_regression_has_four_outputs() -> None:
     ids=["no branch", "convolution after linear", "layers of no branch"],
 )
 def test_impossible_box_head_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must|needs"):
+    with pytest.raises(ValueError, match=r"must|needs"):
         BBoxHead(**wrong)
 
 
@@ -185,20 +185,29 @@ def standard() -> Any:
 def test_cascade_of_one_equals_the_standard_head(standard: Any) -> None:
     cascade = Cascade([standard.bbox_head], standard, [1.0])
     expected, losses = (head.loss(feats(), proposals(), batch()) for head in (standard, cascade))
-    assert {key.removeprefix("s0."): float(value) for key, value in losses.items()} == {
-        key: float(value) for key, value in expected.items()
+    assert {key.removeprefix("s0."): value.item() for key, value in losses.items()} == {
+        key: value.item() for key, value in expected.items()
     }
     for ours, theirs in zip(
-        cascade.predict(feats(), proposals(), [META] * 2), standard.predict(feats(), proposals(), [META] * 2), strict=True
+        cascade.predict(feats(), proposals(), [META] * 2),
+        standard.predict(feats(), proposals(), [META] * 2),
+        strict=True,
     ):
         torch.testing.assert_close(ours.boxes, theirs.boxes)
+
+
+@pytest.mark.parametrize("counts", [(0, 6), (0, 0)], ids=["one image", "no image"])
+def test_images_without_proposals_have_no_detections(standard: Any, counts: tuple[int, int]) -> None:
+    given = [each[:count] for each, count in zip(proposals(), counts, strict=True)]
+    found = standard.predict(feats(), given, [META] * 2)
+    assert [len(each) > 0 for each in found] == [count > 0 for count in counts]
 
 
 def test_cascade_weighs_the_losses_of_its_stages_but_not_their_accuracy(standard: Any) -> None:
     losses = Cascade([standard.bbox_head] * 2, standard, [1.0, 0.5]).loss(feats(), proposals(), batch())
     halved = Cascade([standard.bbox_head] * 2, standard, [0.5, 0.5]).loss(feats(), proposals(), batch())
     assert set(losses) == {f"s{i}.{name}" for i in range(2) for name in ("loss_cls", "acc", "loss_bbox")}
-    assert float(halved["s0.loss_cls"]) == pytest.approx(float(losses["s0.loss_cls"]) / 2)
+    assert halved["s0.loss_cls"].item() == pytest.approx(losses["s0.loss_cls"].item() / 2)
     assert torch.equal(halved["s0.acc"], losses["s0.acc"])
 
 

@@ -30,7 +30,7 @@ def test_settings_beside_the_model_are_deprecated_but_work() -> None:
 
 
 def test_settings_in_both_places_are_refused() -> None:
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="test_cfg is given both"):
+    with pytest.warns(UserWarning, match="deprecated"), pytest.raises(ValueError, match="test_cfg is given both"):
         build_detector({**MODEL, "test_cfg": TEST_CFG}, test_cfg=TEST_CFG)
 
 

@@ -82,6 +82,12 @@ def test_soft_nms_drops_scores_below_the_minimum():
     assert keep.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("method", ["naive", "linear"])
+def test_soft_nms_of_boxes_without_area_keeps_them(method):
+    _, keep = soft_nms(torch.zeros(2, 4), torch.tensor([0.5, 0.9]), method=method)
+    assert keep.tolist() == [1, 0]
+
+
 def test_soft_nms_with_unknown_method_raises():
     with pytest.raises(ValueError, match="method"):
         soft_nms(BOXES, SCORES, method="cubic")

@@ -135,12 +135,13 @@ class EvalHook(Hook):
         states = runner.gather_random_states() if self.save_best is not None else None
         results = self._test(runner)
         runner.note_evaluation()
-        if results is None:
-            return
-        runner.log_buffer.output["eval_iter_num"] = len(self.dataloader)
-        score = self.evaluate(runner, results)
-        if score:
-            self._save_best(runner, score, states)
+        if results is not None:
+            runner.log_buffer.output["eval_iter_num"] = len(self.dataloader)
+            score = self.evaluate(runner, results)
+            if score:
+                self._save_best(runner, score, states)
+        # The others wait for rank 0 here, where waiting may take hours, and not in a collective of the next step.
+        runner.environment.gather(None)
 
     def _test(self, runner: Any) -> list[Any] | None:
         """Results of the whole data set on rank 0; draws of the training run are left as they were."""
@@ -164,7 +165,8 @@ class EvalHook(Hook):
         return bool(done >= self.start and (done - self.start) % self.interval == 0)
 
     def _evaluate_at_once(self, runner: Any, progress: int) -> None:
-        if self.initial_flag and self.start is not None and progress >= self.start and self._should_evaluate(runner):
+        begins = self.initial_flag and runner.inner_iter == 0  # not when a run goes on in the middle of an epoch
+        if begins and self.start is not None and progress >= self.start and self._should_evaluate(runner):
             self._do_evaluate(runner)
         self.initial_flag = False
 

@@ -19,7 +19,7 @@ class ProgressHook(Hook):
         if runner.rank != 0 or not sys.stderr.isatty():
             return
         if self._display is None:
-            by_epoch = runner.max_epochs is not None
+            by_epoch = runner.by_epoch
             name = f"epoch {runner.epoch + 1}/{runner.max_epochs}" if by_epoch else "training"
             self._display = Display(len(runner.data_loader) if by_epoch else runner.max_iters, name, runner.logger)
             self._display.advance(runner.inner_iter if by_epoch else runner.iter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from raydet.engine.hooks.base import STAGES, Priority, get_priority
 from raydet.registry import HOOKS
@@ -12,6 +12,8 @@ from raydet.registry import HOOKS
 class HookRegistration:
     """The `register_*` methods of a runner. Sections are dicts of a config, or built hooks."""
 
+    by_epoch: ClassVar[bool] = True
+    """Whether the sections of a training run count epochs unless they say otherwise."""
     _hooks: list[Any]
 
     def register_hook(self, hook: Any, priority: int | str | Priority = "NORMAL") -> None:
@@ -68,12 +70,15 @@ class HookRegistration:
         custom_hooks_config: Any = None,
     ) -> None:
         """Add the hooks of a training run, each at its place."""
-        self.register_lr_hook(lr_config)
+        self.register_lr_hook(self._counted(lr_config))
         self.register_momentum_hook(momentum_config)
         self.register_optimizer_hook(optimizer_config)
-        self.register_checkpoint_hook(checkpoint_config)
+        self.register_checkpoint_hook(self._counted(checkpoint_config))
         self.register_timer_hook(timer_config or {"type": "IterTimerHook"})
-        self.register_logger_hooks(log_config)
+        if log_config is not None:
+            self.register_logger_hooks(
+                {**log_config, "hooks": [self._counted(each) for each in log_config.get("hooks", [])]}
+            )
         self.register_custom_hooks(custom_hooks_config)
 
     def get_hook_info(self) -> str:
@@ -85,6 +90,14 @@ class HookRegistration:
                 names = [f"({_priority_name(hook.priority):<12}) {type(hook).__name__:<35}" for hook in active]
                 lines.append("\n".join([f"{stage}:", *names, " -------------------- "]))
         return "\n".join(lines)
+
+    def _counted(self, section: Any) -> Any:
+        """A section whose hook counts like the runner unless it says otherwise."""
+        if self.by_epoch or not isinstance(section, Mapping) or "by_epoch" in section:
+            return section
+        counted = _copy(section)
+        counted["by_epoch"] = False
+        return counted
 
     def _register(self, section: Any, default_type: str, priority: Priority) -> None:
         if section is None:

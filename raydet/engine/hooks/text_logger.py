@@ -138,7 +138,7 @@ class TextLoggerHook(LoggerHook):
         parts = [" ".join(f"{name}: {value:.3e}" for name, value in rates.items())]
         if "time" in record:
             self.time_sec_tot += record["time"] * self.interval
-            average = self.time_sec_tot / (runner.iter - self.start_iter + 1)
+            average = self.time_sec_tot / max(runner.iter - self.start_iter + 1, 1)
             left = datetime.timedelta(seconds=int(average * (runner.max_iters - runner.iter - 1)))
             parts += [f"eta: {left}", f"time: {record['time']:.3f}", f"data_time: {record.get('data_time', 0.0):.3f}"]
         if "memory" in record:

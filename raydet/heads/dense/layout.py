@@ -39,7 +39,7 @@ class LevelLayout:
 
     def split(self, values: Tensor, dim: int = 1) -> tuple[Tensor, ...]:
         """Views of `(N, R, ...)`, one per level."""
-        return values.split(self.num_per_level, dim)
+        return torch.split(values, self.num_per_level, dim)
 
     def level_of(self, device: torch.device | None = None) -> Tensor:
         """`(R,)` level of each prior."""

@@ -73,6 +73,7 @@ class RPNHead(DenseHead):
         losses = self.losses(output, self.targets(output, batch))
         return losses, self.propose(output, batch.metas, config)
 
+    @torch.no_grad()
     def proposals(self, feats: Sequence[Tensor], metas: Sequence[ImageMeta]) -> list[Tensor]:
         """Proposals `(r, 5)` of every image: boxes in pixels of the network input, score."""
         return self.propose(self.outputs(feats), metas, self.test_config)

@@ -86,8 +86,8 @@ class FCNMaskHead(BaseModule):
     def init_weights(self) -> None:
         super().init_weights()
         for layer in (self.upsample, self.conv_logits):
-            if hasattr(layer, "init_weights"):
-                layer.init_weights()
+            if callable(own := getattr(layer, "init_weights", None)):
+                own()
             elif hasattr(layer, "weight") and hasattr(layer, "bias"):
                 kaiming_init(layer)
 
@@ -142,7 +142,8 @@ class FCNMaskHead(BaseModule):
             with torch.autocast(masks.device.type, enabled=False):
                 pasted, window = paste_masks(chosen[part], boxes[part], *size, skip_empty=on_cpu)
             values = (pasted * 255).to(torch.uint8) if threshold < 0 else pasted >= threshold
-            canvas[(part, *window)] = values.cpu().numpy()
+            place = (part, *window)
+            canvas[place] = values.cpu().numpy()
         return canvas
 
     def get_seg_masks(
@@ -166,8 +167,7 @@ class FCNMaskHead(BaseModule):
             scale_factor: network size over original size, one number or four.
             rescale: masks of the original size instead of the network's.
         """
-        is_logits = isinstance(mask_pred, Tensor)
-        probabilities = mask_pred.sigmoid() if is_logits else det_bboxes.new_tensor(mask_pred)
+        probabilities = mask_pred.sigmoid() if isinstance(mask_pred, Tensor) else det_bboxes.new_tensor(mask_pred)
         scale = torch.as_tensor(scale_factor, dtype=det_bboxes.dtype, device=det_bboxes.device).expand(4)
         boxes = det_bboxes[:, :4] / scale if rescale else det_bboxes[:, :4]
         size = (int(ori_shape[0]), int(ori_shape[1]))
@@ -199,5 +199,5 @@ def _upsampling(cfg: Mapping[str, Any], in_channels: int, out_channels: int) -> 
             in_channels,
         )
     align = {"align_corners": None if kind == "nearest" else False}
-    layer = build_upsample_layer({**options, "scale_factor": factor, "mode": kind, **align})
+    layer = build_upsample_layer({**options, "scale_factor": factor, **align})
     return layer, nn.Identity(), in_channels

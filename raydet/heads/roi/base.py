@@ -101,7 +101,8 @@ class RoIHead(BaseModule, ABC):
 
     def run_boxes(self, stage: RoIStage, feats: Sequence[Tensor], rois: Tensor) -> BoxOutput:
         pooled = self.pool(stage.extractor, feats, rois)
-        return BoxOutput(*stage.bbox_head(pooled), pooled)
+        cls_score, bbox_pred = stage.bbox_head(pooled)
+        return BoxOutput(cls_score, bbox_pred, pooled)
 
     def run_masks(self, stage: RoIStage, feats: Sequence[Tensor], rois: Tensor) -> Tensor:
         """Mask logits `(R, K or 1, h, w)`."""
@@ -191,12 +192,12 @@ class RoIHead(BaseModule, ABC):
             if number < len(stages):
                 assert bbox_pred is not None
                 columns = (rois, stage.bbox_head.best_labels(cls_score), bbox_pred)
-                per_image = zip(*(column.split(counts) for column in columns), metas, strict=True)
+                per_image = zip(*(torch.split(column, counts) for column in columns), metas, strict=True)
                 rois = torch.cat([stage.bbox_head.regress_by_class(*row) for row in per_image])
         head = stages[-1].bbox_head
-        scores = head.probabilities(_mean(logits)).split(counts)
-        codes = [None] * len(counts) if bbox_pred is None else bbox_pred.split(counts)
-        regions = rois.split(counts)
+        scores = torch.split(head.probabilities(_mean(logits)), counts)
+        codes = [None] * len(counts) if bbox_pred is None else torch.split(bbox_pred, counts)
+        regions = torch.split(rois, counts)
         return [(head.decode(regions[n], codes[n], meta), scores[n]) for n, meta in enumerate(metas)]
 
     def mask_probabilities(self, feats: Sequence[Tensor], rois: Tensor) -> Tensor:
@@ -213,7 +214,7 @@ class RoIHead(BaseModule, ABC):
             each.boxes * scale_of(meta, each.boxes) if rescale else each.boxes
             for each, meta in zip(found, metas, strict=True)
         ]
-        probabilities = self.mask_probabilities(feats, join_rois(boxes)).split([len(each) for each in found])
+        probabilities = torch.split(self.mask_probabilities(feats, join_rois(boxes)), [len(each) for each in found])
         return [
             self.paste(each, masks, _canvas(meta, rescale))
             for each, masks, meta in zip(found, probabilities, metas, strict=True)

@@ -199,7 +199,7 @@ class BBoxHead(BaseModule):
     def _box_loss(self, bbox_pred: Tensor, targets: RegionTargets) -> Tensor:
         positive = targets.positive
         of_class = 0 if self.reg_class_agnostic else targets.labels[positive]
-        predicted = bbox_pred.view(len(bbox_pred), -1, 4)[positive, of_class]
+        predicted: Tensor = _by_class(bbox_pred)[positive, of_class]
         if len(positive) == 0:
             return predicted.sum()
         regions = targets.rois[positive, 1:]
@@ -243,7 +243,7 @@ class BBoxHead(BaseModule):
     def regress_by_class(self, rois: Tensor, labels: Tensor, bbox_pred: Tensor, meta: ImageMeta) -> Tensor:
         """RoIs `(R, 5)` of one image moved to where the regressor of each one's class sees the object."""
         index = torch.zeros_like(labels) if self.reg_class_agnostic else labels
-        codes = bbox_pred.view(len(rois), -1, 4)[torch.arange(len(rois), device=rois.device), index]
+        codes = _by_class(bbox_pred)[torch.arange(len(rois), device=rois.device), index]
         return torch.cat([rois[:, :1], self.decode(rois, codes, meta)], dim=1)
 
     @torch.no_grad()
@@ -258,7 +258,7 @@ class BBoxHead(BaseModule):
         """Proposals `(r, 4)` of each image for the next stage; ground truths among the samples do not go on."""
         background = targets.labels == self.num_classes
         labels = torch.where(background, self.best_labels(cls_score), targets.labels)
-        columns = zip(*(each.split(targets.counts) for each in (targets.rois, labels, bbox_pred)), strict=True)
+        columns = zip(*(torch.split(each, targets.counts) for each in (targets.rois, labels, bbox_pred)), strict=True)
         refined = []
         for (rois, label, codes), sample, meta in zip(columns, samples, metas, strict=True):
             moved = self.regress_by_class(rois, label, codes, meta)[:, 1:]
@@ -292,6 +292,11 @@ def _initialisation(with_cls: bool, with_reg: bool) -> list[dict[str, Any]]:
         *([{"type": "Normal", "std": 0.001, "override": {"name": "fc_reg"}}] if with_reg else []),
         {"type": "Xavier", "distribution": "uniform", "override": fcs},
     ]
+
+
+def _by_class(codes: Tensor) -> Tensor:
+    """`(R, 4k)` to `(R, k, 4)`, also without rows."""
+    return codes.reshape(len(codes), codes.shape[1] // 4, 4)
 
 
 def _full_precision(x: Tensor | None) -> Tensor | None:

@@ -70,7 +70,7 @@ class SingleRoIExtractor(BaseModule):
         # A level without regions joins as an empty pooling, so that every level stays in the graph on every rank.
         parts = [
             pool(layer, feature, chunk)
-            for layer, feature, chunk in zip(self.roi_layers, feats, regions[order].split(counts), strict=False)
+            for layer, feature, chunk in zip(self.roi_layers, feats, torch.split(regions[order], counts), strict=False)
         ]
         return torch.cat(parts)[order.argsort()]
 

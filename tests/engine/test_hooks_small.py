@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_runner import Line, Numbers, make
+from torch import nn
+
+from raydet.engine import Hook, NonFiniteLossError
+from raydet.engine.log_buffer import LogBuffer
+from raydet.registry import HOOKS
+
+
+class Broken(Line):
+    """Its loss is infinite from the third iteration on, while what it logs looks fine."""
+
+    calls = 0
+
+    def train_step(self, data: dict[str, Any], optimizer: Any) -> dict[str, Any]:
+        self.calls += 1
+        loss = self.weight.sum() * (float("inf") if self.calls > 2 else 1.0)
+        return {"loss": loss, "log_vars": {"loss": 1.0}, "num_samples": 1}
+
+
+def test_check_invalid_loss_stops_at_its_interval_and_names_samples(tmp_path: Path) -> None:
+    runner = make(folder=tmp_path, max_epochs=1)
+    runner.model = Broken()
+    runner.register_hook_from_cfg(dict(type="CheckInvalidLossHook", interval=4))
+    with pytest.raises(NonFiniteLossError, match=r"iteration 4: .*0_3.jpg"):
+        runner.run([Numbers(6)], [("train", 1)])
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
+def test_momentum_schedule_reaches_momentum_and_betas(optimizer: Any, tmp_path: Path) -> None:
+    runner = make(folder=tmp_path, max_epochs=2)
+    option = {"momentum": 0.9} if optimizer is torch.optim.SGD else {"betas": (0.9, 0.99)}
+    runner.optimizer = optimizer(runner.model.parameters(), lr=0.1, **option)
+    runner.register_momentum_hook(dict(policy="step", step=[1], gamma=0.5))
+    runner.run([Numbers()], [("train", 1)])
+    assert runner.current_momentum() == pytest.approx([0.45])
+
+
+def test_detect_anomalous_params_names_what_the_loss_does_not_reach(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = make(folder=tmp_path, max_epochs=1)
+    runner.model.idle = nn.Parameter(torch.ones(3))
+    runner.logger = logging.getLogger("raydet_test_anomalous")
+    runner.register_optimizer_hook(dict(detect_anomalous_params=True))
+    with caplog.at_level(logging.ERROR):
+        runner.run([Numbers(1)], [("train", 1)])
+    assert [record.message for record in caplog.records] == ["the loss does not depend on idle with shape (3,)"]
+
+
+def test_gradient_norm_is_logged_and_clipped(tmp_path: Path) -> None:
+    runner = make(folder=tmp_path, max_epochs=1)
+    runner.register_optimizer_hook(dict(grad_clip=dict(max_norm=0.5)))
+    runner.run([[{"x": torch.tensor([3.0])}]], [("train", 1)])
+    assert runner.log_buffer.val_history["grad_norm"] == [pytest.approx(18.0)]
+    assert runner.model.weight.item() == pytest.approx(1 - 0.1 * 0.5)
+
+
+def test_ema_is_in_place_between_epochs_only(tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    class Look(Hook):
+        def after_train_iter(self, runner: Any) -> None:
+            runner.model.weight.data += 1.0
+
+        def after_train_epoch(self, runner: Any) -> None:
+            seen.append(runner.model.weight.item())
+
+        def before_train_epoch(self, runner: Any) -> None:
+            seen.append(runner.model.weight.item())
+
+    runner = make(folder=tmp_path, max_epochs=2)
+    runner.register_hook(Look(), "LOW")
+    runner.register_hook_from_cfg(dict(type="LinearMomentumEMAHook", momentum=0.5, warm_up=1, priority=75))
+    runner.register_hook(Look(), "VERY_LOW")
+    runner.run([Numbers(1)], [("train", 1)])
+    # look 1 adds 1, the average follows by half, look 2 adds 1; between the looks the average takes its place
+    assert seen == [1.0, 1.0, 3.0, 1.5, 1.5, 3.0, 5.0, 2.75]
+
+
+def test_closure_hook_calls_its_function_and_refuses_other_points(tmp_path: Path) -> None:
+    called: list[int] = []
+    runner = make(folder=tmp_path, max_epochs=2)
+    hook = HOOKS.build(dict(type="ClosureHook", fn_name="after_train_epoch", fn=lambda r: called.append(r.epoch)))
+    runner.register_hook(hook)
+    runner.run([Numbers(1)], [("train", 1)])
+    assert called == [0, 1]
+    with pytest.raises(ValueError, match="fn_name is 'sometimes'"):
+        HOOKS.build(dict(type="ClosureHook", fn_name="sometimes", fn=print))
+
+
+def test_log_buffer_weighs_by_the_number_of_samples() -> None:
+    buffer = LogBuffer()
+    buffer.update({"loss": 1.0}, 1)
+    buffer.update({"loss": 4.0}, 2)
+    buffer.average()
+    assert buffer.output == {"loss": 3.0}
+    buffer.average(1)
+    assert buffer.output == {"loss": 4.0}
+    restored = LogBuffer()
+    restored.load_state_dict(buffer.state_dict())
+    assert restored.val_history == buffer.val_history
+    assert restored.ready
+
+
+def test_tensorboard_logger_without_its_package_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
+    runner = make(folder=tmp_path, max_epochs=1)
+    runner.register_logger_hooks(dict(interval=1, hooks=[dict(type="TensorboardLoggerHook")]))
+    with pytest.raises(ImportError, match=r"install raydet\[track\]"):
+        runner.run([Numbers()], [("train", 1)])
