@@ -117,7 +117,8 @@ def make_nuclei(out: Path, cache: Path, tile: int = 128, min_area: int = 20) -> 
 def stretch(image: np.ndarray, low: float = 1.0, high: float = 99.8) -> np.ndarray:
     """Contrast stretch between two percentiles to uint8."""
     floor, ceiling = np.percentile(image, [low, high])
-    return (np.clip((image - floor) / (ceiling - floor), 0, 1) * 255).astype(np.uint8)
+    stretched: np.ndarray = (np.clip((image - floor) / (ceiling - floor), 0, 1) * 255).astype(np.uint8)
+    return stretched
 
 
 def add_instances(writer: CocoWriter, image_id: int, instances: np.ndarray, min_area: int) -> None:

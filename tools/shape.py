@@ -60,10 +60,10 @@ def _silent_lines(tree: ast.AST) -> set[int]:
     """Lines of imports and of bare strings, which never count as copies."""
     silent: set[int] = set()
     for node in ast.walk(tree):
-        is_string = (
+        is_text = (
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         )
-        if is_string or isinstance(node, (ast.Import, ast.ImportFrom)):
+        if isinstance(node, ast.stmt) and (is_text or isinstance(node, (ast.Import, ast.ImportFrom))):
             silent.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return silent
 

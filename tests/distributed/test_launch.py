@@ -12,7 +12,7 @@ from raydet.distributed.monitor import Monitor, Startup
 from raydet.distributed.resources import ResourcePlan
 from raydet.distributed.storage import open_run_folder
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 def launch(tmp_path, num_workers=2, max_failures=1, name="run", resume=False, **job):

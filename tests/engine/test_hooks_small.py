@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import logging
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_runner import Line, Numbers, make
@@ -11,6 +13,7 @@ from torch import nn
 
 from raydet.engine import Hook, NonFiniteLossError
 from raydet.engine.log_buffer import LogBuffer
+from raydet.engine.random import load_random_state, random_state
 from raydet.registry import HOOKS
 
 
@@ -118,3 +121,15 @@ def test_tensorboard_logger_without_its_package_says_what_to_install(
     runner.register_logger_hooks(dict(interval=1, hooks=[dict(type="TensorboardLoggerHook")]))
     with pytest.raises(ImportError, match=r"install raydet\[track\]"):
         runner.run([Numbers()], [("train", 1)])
+
+
+def test_random_state_brings_back_every_generator() -> None:
+    def draw() -> list[float]:
+        return [random.random(), random.gauss(0, 1), float(np.random.rand()), torch.rand(1).item()]
+
+    random.gauss(0, 1)  # leaves half a pair behind
+    state = random_state()
+    first = draw()
+    assert draw() != first
+    load_random_state(state)
+    assert draw() == first
