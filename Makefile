@@ -37,7 +37,7 @@ shape: $(READY)
 	$(BIN)/python tools/shape.py
 
 bench: $(READY)
-	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/bench_step.py && $(BIN)/python tools/bench_ray.py
 
 demo: $(READY)
 	$(BIN)/python -m raydet.cli demo nuclei

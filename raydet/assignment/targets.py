@@ -121,26 +121,3 @@ def _image_targets(
         boxes=truth.boxes.reshape(-1, 4)[matched],
         matched_gt=matched,
     )
-
-
-def inside_image(
-    priors: Tensor, valid: Tensor | None, image_shape: Sequence[int], allowed_border: float = 0
-) -> Tensor | None:
-    """Bool mask `(R,)` of the priors that may learn, or None when all may.
-
-    Args:
-        priors: `(R, 4)` xyxy.
-        valid: `(R,)` bool, False for priors in the padding; None when all are valid.
-        image_shape: `(height, width, ...)` before padding.
-        allowed_border: how far a prior may reach over the image, in pixels; negative for any distance.
-    """
-    if allowed_border < 0:
-        return valid
-    height, width = image_shape[:2]
-    inside = (
-        (priors[:, 0] >= -allowed_border)
-        & (priors[:, 1] >= -allowed_border)
-        & (priors[:, 2] < width + allowed_border)
-        & (priors[:, 3] < height + allowed_border)
-    )
-    return inside if valid is None else inside & valid

@@ -120,9 +120,11 @@ class _Guard:
 def _dump(error: Exception) -> bytes:
     text = "".join(traceback.format_exception(error))
     try:
-        return pickle.dumps((error, text))
+        packed = pickle.dumps((error, text))
+        pickle.loads(packed)
     except Exception:  # an exception that does not pickle still has its words
-        return pickle.dumps((RuntimeError(str(error)), text))
+        return pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), text))
+    return packed
 
 
 def _raise_if_error(columns: Columns) -> Columns:

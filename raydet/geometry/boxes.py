@@ -134,13 +134,16 @@ def find_inside_bboxes(bboxes: Tensor, img_h: int, img_w: int) -> Tensor:
 
 
 def anchor_inside_flags(
-    flat_anchors: Tensor, valid_flags: Tensor, img_shape: ImageSize, allowed_border: float = 0
-) -> Tensor:
-    """`(R,)` bool: valid anchors that stick out of the image by at most `allowed_border`; negative allows any."""
+    flat_anchors: Tensor, valid_flags: Tensor | None, img_shape: ImageSize, allowed_border: float = 0
+) -> Tensor | None:
+    """`(R,)` bool: valid anchors that stick out of the image by at most `allowed_border`; negative allows any.
+
+    `valid_flags` None says that all are valid; None comes back when all may stay.
+    """
     if allowed_border < 0:
         return valid_flags
     height, width = img_shape[:2]
     left, top, right, bottom = flat_anchors[:, :4].unbind(1)
     inside = (left >= -allowed_border) & (top >= -allowed_border)
     inside &= (right < width + allowed_border) & (bottom < height + allowed_border)
-    return valid_flags & inside
+    return inside if valid_flags is None else valid_flags & inside

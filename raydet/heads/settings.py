@@ -43,7 +43,7 @@ class DenseTraining(_Settings):
     Attributes:
         assigner: part or dict; None for heads that assign by themselves.
         sampler: part or dict; None takes all that is assigned.
-        allowed_border: see `raydet.assignment.targets.inside_image`.
+        allowed_border: how far a prior may reach over the image and still learn, in pixels; negative for any distance.
         pos_weight: classification weight of positives; not positive means 1.
     """
 

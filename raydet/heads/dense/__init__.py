@@ -1,7 +1,19 @@
 """Heads that predict at every cell of every feature map."""
 
+from raydet.heads.dense.anchor import AnchorHead
 from raydet.heads.dense.base import DenseHead, conv_tower
 from raydet.heads.dense.layout import LevelLayout
 from raydet.heads.dense.output import DenseOutput, Predictor
+from raydet.heads.dense.retina import RetinaHead
+from raydet.heads.dense.rpn import RPNHead
 
-__all__ = ["DenseHead", "DenseOutput", "LevelLayout", "Predictor", "conv_tower"]
+__all__ = [
+    "AnchorHead",
+    "DenseHead",
+    "DenseOutput",
+    "LevelLayout",
+    "Predictor",
+    "RPNHead",
+    "RetinaHead",
+    "conv_tower",
+]

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raydet.assignment.targets import DenseTargets, assign_targets, inside_image
+from raydet.assignment.targets import DenseTargets, assign_targets
+from raydet.geometry import anchor_inside_flags
 from raydet.heads.dense.candidates import select_candidates, suppress
 from raydet.heads.dense.layout import LevelLayout, flatten_level
 from raydet.heads.dense.output import DenseOutput, Predictor
@@ -176,7 +177,7 @@ class DenseHead(BaseModule, ABC):
         config = self.training_config
         valid = self.valid_priors(output, batch.metas)
         inside = [
-            inside_image(output.image_priors(n), valid[n], meta.img_shape, config.allowed_border)
+            anchor_inside_flags(output.image_priors(n), valid[n], meta.img_shape, config.allowed_border)
             for n, meta in enumerate(batch.metas)
         ]
         return assign_targets(
