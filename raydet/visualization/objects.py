@@ -93,6 +93,8 @@ def _columns(result: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any]
 def objects_from_annotation(annotation: Mapping[str, Any], height: int, width: int) -> Objects:
     """Ground truth of one image as a data set's `get_ann_info` gives it; masks may be polygons or RLE."""
     masks = annotation.get("masks")
+    if masks is not None and any(mask is None for mask in masks):
+        masks = None  # a data set of boxes
     return Objects(
         np.asarray(annotation["bboxes"], dtype=np.float32).reshape(-1, 4),
         np.asarray(annotation["labels"]),

@@ -139,7 +139,7 @@ def test_show_result_to_unknown_kind_of_file_is_refused(tmp_path):
         show_result(CLASSES, GRAY, [NONE, BOX], out_file=tmp_path / "picture.doc")
 
 
-def one_square(folder):
+def one_square(folder, with_masks=True):
     cv2.imwrite(str(folder / "0.png"), GRAY)
     square = [[20, 30, 50, 30, 50, 55, 20, 55]]
     content = {
@@ -149,6 +149,8 @@ def one_square(folder):
             {"id": 1, "image_id": 1, "category_id": 3, "bbox": [20, 30, 30, 25], "area": 750, "segmentation": square}
         ],
     }
+    if not with_masks:
+        content["annotations"][0].pop("segmentation")
     (folder / "truth.json").write_text(json.dumps(content))
     return CocoDataset(str(folder / "truth.json"), [], classes=["cat"], img_prefix=str(folder), test_mode=True)
 
@@ -166,3 +168,9 @@ def test_draw_comparison_puts_truth_left_and_result_right(tmp_path):
     assert picture.shape == (60, 162, 3)
     assert (picture[40, 30] != GRAY[40, 30]).any()
     np.testing.assert_array_equal(picture[:, 82:], GRAY)
+
+
+def test_draw_ground_truth_of_a_data_set_without_masks_draws_boxes_alone(tmp_path):
+    marks = changed(draw_ground_truth(one_square(tmp_path, with_masks=False), 0, tmp_path / "drawn.png"))
+    assert marks[30, 25]
+    assert not marks[45, 35]
