@@ -43,8 +43,8 @@ def call_through(model: nn.Module, method: str, *args: Any, **kwargs: Any) -> An
         if not unused:
             raise
         raise ValueError(
-            f"the losses of the last step do not depend on {len(unused)} parameters: {', '.join(unused)}. Freeze or remove "
-            "them, or set find_unused_parameters = True in the config, which costs some speed"
+            f"the losses of the last step do not depend on {len(unused)} parameters: {', '.join(unused)}. Freeze or "
+            "remove them, or set find_unused_parameters = True in the config, which costs some speed"
         ) from error
     finally:
         inner.__dict__.pop("forward", None)
