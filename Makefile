@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The hooks of pre-commit call their tools by name.
+export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: install build test test-all conformance lint types shape bench demo demo-trees docs clean
 

@@ -36,7 +36,7 @@ def run(config: str, folder: Path, epochs: int, *arguments: str) -> dict[str, An
         raise SystemExit(f"{' '.join(command)} failed:\n{finished.stdout[-2000:]}{finished.stderr[-2000:]}")
     lines = [json.loads(line) for log in folder.glob("*.log.json") for line in log.read_text().splitlines()]
     steps = [line["time"] for line in lines if line.get("mode") == "train"][1:]
-    startup = next((line["startup"] for line in lines if "startup" in line), {})
+    startup: dict[str, float] = next((line["startup"] for line in lines if "startup" in line), {})
     return {"steps_per_s": 1 / statistics.median(steps), "startup": startup, "seconds": time.monotonic() - start}
 
 

@@ -51,8 +51,8 @@ def interrupted(cfg: Config, at: int) -> Config:
     return Config({**{key: cfg[key] for key in cfg}, "custom_hooks": [*(cfg.get("custom_hooks") or []), hook]})
 
 
-def killed(folder: str) -> None:
-    torch.set_num_threads(1)
+def killed(folder: str, num_threads: int) -> None:
+    torch.set_num_threads(num_threads)  # sums depend on it
     cfg = small_config(Path(folder, "data"), images=6, **BY_ITERATION)
     hook = dict(type="InterruptHook", at=4, kill=True)
     cfg.custom_hooks = [hook]

@@ -124,7 +124,7 @@ def test_resume_with_the_checkpoint_of_another_model_is_refused_before_training(
 def test_resume_after_sigkill_in_mid_epoch_ends_bit_identical(
     undisturbed: dict[str, Any], tmp_path: Path, make_config: Callable[..., Config]
 ) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=killed, args=(str(tmp_path),))
+    process = multiprocessing.get_context("spawn").Process(target=killed, args=(str(tmp_path), torch.get_num_threads()))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
