@@ -17,9 +17,11 @@ from typing import NamedTuple
 
 REQUIRED = (
     "torch", "torchvision", "ray", "numpy", "cv2", "PIL", "pycocotools", "pyarrow", "yaml", "rich", "scipy", "optuna",
+    "msgspec",
 )  # fmt: skip
 OPTIONAL = {
     "boto3": "runs and data in S3 buckets of private clouds",
+    "lmdb": "images in LMDB files",
     "matplotlib": "plots",
     "tensorboard": "TensorBoard logs",
     "onnx": "export to ONNX",

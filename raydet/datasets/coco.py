@@ -13,10 +13,10 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from raydet.datasets import coco_results
-from raydet.datasets.coco_reader import read_coco, read_json
+from raydet.datasets.coco_reader import make_table, read_coco, read_content
 from raydet.datasets.custom import MIN_SIZE, CustomDataset
 from raydet.datasets.log import say_once
-from raydet.datasets.table import CocoTable, PackedRecords
+from raydet.datasets.table import CocoTable, PackedRecords, narrowed
 
 COCO_CLASSES = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
@@ -79,17 +79,32 @@ class CocoDataset(CustomDataset):
 
     def load_annotations(self, ann_file: str) -> PackedRecords:
         """Read the file once, into columns."""
-        self._table: CocoTable = read_coco(ann_file, self.file_client_args)
+        self._table: CocoTable = self._read(ann_file)
         self._index: CocoIndex | None = None
-        self._positions = np.arange(len(self._table.images))
+        self._positions = narrowed(np.arange(len(self._table.images)))
         self.img_ids: list[int] = self._table.image_ids.tolist()
         wanted = set(self.CLASSES or ())
         self.cat_ids = [each["id"] for each in self._table.category_records if each["name"] in wanted]
         self.cat2label = {category: label for label, category in enumerate(self.cat_ids)}
-        labels = np.array([self.cat2label.get(each, -1) for each in self._table.categories.tolist()], np.int64)
-        self._labels = np.where(self._table.usable(), labels, -1)  # (A,), -1 for annotations that are not used
+        self._labels = self._usable_labels()
         self._check_classes(ann_file)
         return self._table.images
+
+    def _read(self, ann_file: str) -> CocoTable:
+        """The annotation file in columns."""
+        if type(self)._content is CocoDataset._content:  # nothing to adapt: the fast way, past Python objects
+            return read_coco(ann_file, self.file_client_args)
+        return make_table(self._content(ann_file), ann_file)
+
+    def _usable_labels(self) -> np.ndarray:
+        """`(A,)` integers, -1 for annotations that are not used."""
+        ids, inverse = np.unique(self._table.categories, return_inverse=True)
+        labels = np.array([self.cat2label.get(each, -1) for each in ids.tolist()], np.int64)
+        return narrowed(np.where(self._table.usable(), labels[inverse], -1))
+
+    def _content(self, ann_file: str) -> Any:
+        """What the annotation file says, in COCO's layout."""
+        return read_content(ann_file, self.file_client_args)
 
     def _check_classes(self, ann_file: str) -> None:
         names = [each["name"] for each in self._table.category_records]
@@ -107,7 +122,7 @@ class CocoDataset(CustomDataset):
     def coco(self) -> CocoIndex:
         """Pycocotools' view of the annotation file, made when first asked for."""
         if self._index is None:
-            self._index = CocoIndex(read_json(self.ann_file, self.file_client_args))
+            self._index = CocoIndex(self._content(self.ann_file))
         return self._index
 
     @coco.setter
@@ -130,7 +145,8 @@ class CocoDataset(CustomDataset):
         return self._table.categories[self._rows(idx)].tolist()  # type: ignore[no-any-return]
 
     def _labels_of(self, idx: int) -> list[int]:
-        return [self.cat2label[each] for each in self.get_cat_ids(idx) if each in self.cat2label]
+        categories = self._table.categories[self._rows(idx)].tolist()
+        return [self.cat2label[each] for each in categories if each in self.cat2label]
 
     def get_ann_info(self, idx: int) -> dict[str, Any]:
         """Annotation of one image.
@@ -146,7 +162,7 @@ class CocoDataset(CustomDataset):
         name = self.data_infos[idx]["filename"]
         return {
             "bboxes": self._xyxy(objects),
-            "labels": self._labels[objects],
+            "labels": self._labels[objects].astype(np.int64),
             "bboxes_ignore": self._xyxy(kept[crowd]),
             "masks": [table.segmentations[i] for i in objects],
             "seg_map": name.rsplit(".", 1)[0] + self.seg_suffix,
@@ -161,8 +177,12 @@ class CocoDataset(CustomDataset):
         kept = table.sizes.min(axis=1, initial=np.inf) >= min_size
         if self.filter_empty_gt:
             image_of = np.repeat(np.arange(len(table.images)), np.diff(table.offsets))
-            kept &= np.isin(np.arange(len(kept)), image_of[np.isin(table.categories, self.cat_ids)])
+            kept &= np.isin(np.arange(len(kept)), image_of[np.isin(table.categories, self._object_categories())])
         return [int(i) for i in np.flatnonzero(kept)]
+
+    def _object_categories(self) -> list[int]:
+        """Categories of which an image shows one, or else is empty."""
+        return self.cat_ids
 
     def _set_group_flag(self) -> None:
         width, height = self._table.sizes[self._positions].T

@@ -21,13 +21,23 @@ class PackedRecords(Sequence[Any]):
     """
 
     def __init__(self, records: Iterable[Any]) -> None:
-        encoded = [json.dumps(record, separators=(",", ":")).encode() for record in records]
-        self._bytes = _frozen(np.frombuffer(b"".join(encoded), np.uint8))
-        self._offsets = _frozen(np.concatenate([[0], np.cumsum([len(each) for each in encoded], dtype=np.int64)]))
-        self._order = _frozen(np.arange(len(encoded)))
+        self._pack([json.dumps(record, separators=(",", ":")).encode() for record in records])
+
+    @classmethod
+    def of_json(cls, texts: Sequence[Any]) -> PackedRecords:
+        """Records that are JSON already, as bytes or buffers; nothing at all stands for None."""
+        packed = object.__new__(cls)
+        packed._pack(texts)
+        return packed
+
+    def _pack(self, texts: Sequence[Any]) -> None:
+        ends = np.cumsum(np.fromiter(map(len, map(memoryview, texts)), np.int64, len(texts)))
+        self._bytes = _frozen(np.frombuffer(b"".join(texts), np.uint8))
+        self._offsets = narrowed(np.concatenate([np.zeros(1, np.int64), ends]))
+        self._order: np.ndarray | None = None  # all of them, as they stand
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self._offsets) - 1 if self._order is None else len(self._order)
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -36,18 +46,23 @@ class PackedRecords(Sequence[Any]):
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return [self._record(i) for i in self._order[index]]
-        return self._record(self._order[index])
+            return [self[i] for i in range(*index.indices(len(self)))]
+        text = self.text(index)
+        return json.loads(text) if text else None
+
+    def text(self, index: int) -> bytes:
+        """The JSON of one record."""
+        numbers = range(len(self)) if self._order is None else self._order
+        number = int(numbers[index])
+        return self._bytes[self._offsets[number] : self._offsets[number + 1]].tobytes()
 
     def take(self, indices: Sequence[int]) -> PackedRecords:
         """The records at `indices`, sharing their memory."""
         taken = object.__new__(PackedRecords)
         taken._bytes, taken._offsets = self._bytes, self._offsets
-        taken._order = _frozen(self._order[np.asarray(indices, np.int64)])
+        chosen = np.asarray(indices, np.int64)
+        taken._order = narrowed(chosen if self._order is None else self._order[chosen])
         return taken
-
-    def _record(self, number: int) -> Any:
-        return json.loads(self._bytes[self._offsets[number] : self._offsets[number + 1]].tobytes())
 
 
 @dataclass(frozen=True)
@@ -55,17 +70,17 @@ class CocoTable:
     """The contents of a COCO annotation file; I images, A annotations ordered by image.
 
     Attributes:
-        images: I records as they stand in the file.
-        image_ids: `(I,)` int64.
+        images: I records as they stand in the file, with `filename` beside `file_name`.
+        image_ids: `(I,)` integers.
         sizes: `(I, 2)` float64 width and height.
         offsets: `(I + 1,)`; the annotations of image i stand at `offsets[i]:offsets[i + 1]`, in file order.
-        ids: `(A,)` int64.
+        ids: `(A,)` integers.
         boxes: `(A, 4)` float64 x, y, width, height.
         areas: `(A,)` float64.
-        categories: `(A,)` int64 category ids.
+        categories: `(A,)` integers, category ids.
         crowd: `(A,)` bool.
         ignore: `(A,)` bool, annotations that the file marks as ignored.
-        segmentations: A records.
+        segmentations: A records, None for an annotation without a mask.
         category_records: the categories as they stand in the file.
     """
 
@@ -100,6 +115,14 @@ class CocoTable:
 def _frozen(array: np.ndarray) -> np.ndarray:
     array.flags.writeable = False
     return array
+
+
+def narrowed(integers: np.ndarray) -> np.ndarray:
+    """The same integers, read-only, in the narrowest signed type that holds them."""
+    low, high = (int(integers.min()), int(integers.max())) if len(integers) else (0, 0)
+    kinds = (np.int8, np.int16, np.int32, np.int64)
+    fits = (kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
+    return _frozen(integers.astype(next(fits)))
 
 
 def column(values: Iterable[Any], dtype: Any, shape: tuple[int, ...] = (-1,)) -> np.ndarray:

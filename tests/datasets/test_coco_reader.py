@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raydet.datasets.coco_reader import read_coco
-from raydet.datasets.table import PackedRecords
+from raydet.datasets.coco_reader import make_table, read_coco
+from raydet.datasets.table import PackedRecords, narrowed
 
 
 def test_annotations_out_of_order_are_grouped_by_image(coco_content, write_coco) -> None:
@@ -49,6 +49,25 @@ def test_file_that_is_no_annotation_file_says_why(write_coco, text: str, message
         read_coco(write_coco(text))
 
 
+def test_table_of_a_dict_is_that_of_its_file(coco_content, write_coco) -> None:
+    coco_content["annotations"][2]["bbox"][1] = float("nan")
+    coco_content["annotations"][3]["segmentation"] = {"size": [40, 60], "counts": [3, 2397]}
+    del coco_content["annotations"][4]["segmentation"]
+    tables = [make_table(coco_content, "a dict"), read_coco(write_coco(coco_content))]
+    for name in ("ids", "boxes", "areas", "categories", "crowd", "ignore", "offsets", "sizes"):
+        np.testing.assert_array_equal(getattr(tables[0], name), getattr(tables[1], name))
+    for table in tables:
+        assert list(table.segmentations) == [each.get("segmentation") for each in coco_content["annotations"]]
+        assert [image["filename"] for image in table.images] == [f"{i}.png" for i in range(1, 7)]
+
+
+def test_numbers_written_as_text_are_read(coco_content, write_coco) -> None:
+    coco_content["images"][1]["id"] = coco_content["annotations"][0]["image_id"] = "2"
+    table = read_coco(write_coco(coco_content))
+    assert table.image_ids.tolist() == [1, 2, 3, 4, 5, 6]
+    assert table.ids[table.rows(1)].tolist() == [1]
+
+
 def test_file_that_is_missing_is_named() -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
         read_coco("nowhere.json")
@@ -62,6 +81,10 @@ def corrupt(content: dict[str, Any], what: str) -> None:
         second["id"] = first["id"]
     elif what == "image ids":
         content["images"][1]["id"] = 1
+    elif what == "image type":
+        content["images"][0]["width"] = "wide"
+    elif what == "annotation type":
+        first["area"] = [1]
     elif what == "category ids":
         content["categories"][1]["id"] = 7
     else:
@@ -75,6 +98,8 @@ def corrupt(content: dict[str, Any], what: str) -> None:
         ("annotation ids", "annotation ids are not unique"),
         ("image ids", "image ids are not unique"),
         ("category ids", "category ids are not unique"),
+        ("image type", r"image number 0 \(id 1\) cannot be used: .*width"),
+        ("annotation type", "annotation 1 cannot be used: .*area"),
         ("box", "annotation 1 needs bbox"),
     ],
 )
@@ -98,3 +123,18 @@ def test_packed_records_behave_as_a_list() -> None:
 def test_packed_records_of_nothing_are_empty() -> None:
     assert list(PackedRecords([])) == []
     assert len(PackedRecords([{}]).take(np.array([], int))) == 0
+
+
+def test_packed_texts_are_records() -> None:
+    packed = PackedRecords.of_json([b'{"a": 1}', b"", memoryview(b"[NaN]")])
+    assert packed[0] == {"a": 1}
+    assert packed[1] is None
+    assert np.isnan(packed[2]).all()
+    assert packed.take([2, 0]).take([1]).text(0) == b'{"a": 1}'
+
+
+@pytest.mark.parametrize(("high", "kind"), [(127, np.int8), (128, np.int16), (-40000, np.int32), (2**40, np.int64)])
+def test_integers_take_the_narrowest_type(high: int, kind: type) -> None:
+    array = narrowed(np.array([high, -1]))
+    assert array.dtype == kind
+    assert array.tolist() == [high, -1]
