@@ -6,7 +6,7 @@ from raydet.datasets.carrier import Carrier, LoaderCarrier
 from raydet.datasets.coco import CocoDataset
 from raydet.datasets.collate import collate
 from raydet.datasets.custom import CustomDataset
-from raydet.datasets.device import NormSpec, plan_normalization, to_device, without_normalization
+from raydet.datasets.device import plan_normalization, to_device, without_normalization
 from raydet.datasets.loaders import (
     bad_sample_policy,
     build_carrier,
@@ -15,6 +15,7 @@ from raydet.datasets.loaders import (
     make_plan,
 )
 from raydet.datasets.pipelines import get_loading_pipeline, replace_ImageToTensor
+from raydet.datasets.pixels import NormSpec
 from raydet.datasets.plan import Draw, IndexPlan
 from raydet.datasets.reader import BatchReader
 from raydet.datasets.samplers import (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from raydet.datasets.log import say_once
+from raydet.datasets.pixels import NormSpec, normalize_images
 from raydet.transforms import Compose, DefaultFormatBundle, MultiScaleFlipAug, Normalize, Pad
 from raydet.transforms.base import Results, Transform
 
@@ -35,27 +35,6 @@ _KEEP_UINT8 = (
     "Pad",
 )
 _MAY_FOLLOW = ("Pad", "DefaultFormatBundle", "ImageToTensor", "ToTensor", "Collect", "SegRescale", "WrapFieldsToLists")
-
-
-@dataclass(frozen=True)
-class NormSpec:
-    """A normalisation that is still to be done.
-
-    Attributes:
-        mean: one value per channel, after `to_rgb`.
-        std: likewise.
-        to_rgb: turn BGR into RGB first.
-        pad_value: of `Pad`, between `img_shape` and `pad_shape`; one value, or one per channel.
-        batch_value: of collation, beyond `pad_shape`.
-        padded_before: `Pad` stood before `Normalize`, so that its padding is normalised like pixels.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    to_rgb: bool
-    pad_value: float | tuple[float, ...] = 0.0
-    batch_value: float = 0.0
-    padded_before: bool = False
 
 
 class DeferredNormalize(Transform):
@@ -227,41 +206,3 @@ def _move(value: Any, device: torch.device) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_move(each, device) for each in value)
     return value
-
-
-def normalize_images(images: Tensor, metas: Sequence[Mapping[str, Any]], spec: NormSpec) -> Tensor:
-    """Normalise and fill the padding.
-
-    Args:
-        images: `(N, C, H, W)` uint8.
-        metas: N entries with `img_shape` and `pad_shape`.
-        spec: what to do.
-
-    Returns:
-        `(N, C, H, W)` float32, contiguous.
-    """
-    if spec.to_rgb:
-        images = images.flip(1)
-    mean, std = (torch.tensor(each, device=images.device).view(-1, 1, 1) for each in (spec.mean, spec.std))
-    pixels = images.to(torch.float32, memory_format=torch.contiguous_format)
-    pixels = pixels.sub_(mean).mul_(1 / std)
-    content = _inside(metas, "pad_shape" if spec.padded_before else "img_shape", pixels)
-    padded = _inside(metas, "pad_shape", pixels)
-    if content is not None and not spec.padded_before:
-        value = torch.as_tensor(spec.pad_value, dtype=pixels.dtype, device=pixels.device).view(-1, 1, 1)
-        pixels = torch.where(content, pixels, value)
-    if padded is not None:
-        pixels = pixels.masked_fill_(~padded, spec.batch_value)
-    return pixels
-
-
-def _inside(metas: Sequence[Mapping[str, Any]], key: str, images: Tensor) -> Tensor | None:
-    """`(N, 1, H, W)` bool: pixels within the shape that `metas[i][key]` gives; None when these are all."""
-    height, width = images.shape[-2:]
-    sizes = [tuple(meta[key][:2]) for meta in metas]
-    if all(size == (height, width) for size in sizes):
-        return None
-    limits = torch.tensor(sizes, device=images.device)
-    rows = torch.arange(height, device=images.device) < limits[:, :1]
-    columns = torch.arange(width, device=images.device) < limits[:, 1:]
-    return (rows[:, :, None] & columns[:, None, :])[:, None]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raydet.datasets.device import NormSpec
+from raydet.datasets.pixels import NormSpec
 from raydet.structures import BitmapMasks, PolygonMasks
 
 Columns = dict[str, np.ndarray]

@@ -40,6 +40,9 @@ class Normalize(Transform):
 
 def normalize(image: np.ndarray, mean: np.ndarray, std: np.ndarray, to_rgb: bool) -> np.ndarray:
     """`(image - mean) / std` as float32, of an image `(H, W, C)` or `(H, W)`."""
+    if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == len(mean) == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if to_rgb else image
+        return np.asarray(cv2.LUT(image, normalize(_EVERY_VALUE, mean, std, to_rgb=False)))
     normalized = image.astype(np.float32)
     if to_rgb:
         cv2.cvtColor(normalized, cv2.COLOR_BGR2RGB, normalized)
@@ -48,3 +51,7 @@ def normalize(image: np.ndarray, mean: np.ndarray, std: np.ndarray, to_rgb: bool
         cv2.multiply(normalized, 1 / std.astype(np.float64).reshape(1, -1), normalized)
         return normalized
     return np.asarray((normalized - mean) * (1 / std), np.float32)
+
+
+_EVERY_VALUE = np.repeat(np.arange(256, dtype=np.float32)[:, None, None], 3, axis=2)
+"""`(256, 1, 3)`: what bytes can hold, normalised once per image and then looked up."""
