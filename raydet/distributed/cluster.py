@@ -7,14 +7,22 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from raydet.distributed.resources import Capacity, NodeGroup
 from raydet.distributed.settings import CLUSTER_SETTINGS, environment_defaults, quiet_ray_loggers
 
 
+class Connection(NamedTuple):
+    """How a program stands to its cluster: it made the connection itself; it even started the cluster."""
+
+    own: bool
+    alone: bool
+
+
 @contextmanager
-def connected(address: str | None = None) -> Iterator[bool]:
-    """A connection to a Ray cluster; yields whether this call made it, and then also ends it.
+def connected(address: str | None = None) -> Iterator[Connection]:
+    """A connection to a Ray cluster; one that this call made also ends with it.
 
     A connection that the program has is used as it is. Otherwise `address`, or `RAY_ADDRESS`, which is also set inside
     `ray job submit`, names the cluster to join, and without any a cluster of this machine alone is started. It is never
@@ -27,7 +35,7 @@ def connected(address: str | None = None) -> Iterator[bool]:
 
     if ray.is_initialized():
         quiet_ray_loggers()
-        yield False
+        yield Connection(own=False, alone=False)
         return
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     with environment_defaults(CLUSTER_SETTINGS):
@@ -39,7 +47,7 @@ def connected(address: str | None = None) -> Iterator[bool]:
             **(_LOCAL if address == "local" else {}),
         )
         try:
-            yield True
+            yield Connection(own=True, alone=address == "local")
         finally:
             ray.shutdown()
 

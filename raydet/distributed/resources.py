@@ -56,6 +56,13 @@ class ResourcePlan:
     data_actors: int
     data_cpus: float
     shared: bool = field(default=False)
+    separate_data_nodes: bool = False
+
+    @property
+    def num_threads(self) -> int:
+        """Threads of a worker that computes on CPUs: its own CPUs and those of its data actors, which mostly wait."""
+        beside = 0.0 if self.separate_data_nodes else self.data_actors * self.data_cpus
+        return max(1, int(self.worker.get("CPU", 1.0) + beside + 1e-6))
 
     def needs(self) -> Resources:
         total = {name: amount * self.num_workers for name, amount in self.worker.items()}
@@ -77,11 +84,13 @@ def plan_resources(
     resources_per_worker: Mapping[str, float] | None = None,
     data_actors: int = 2,
     separate_data_nodes: bool = False,
+    alone: bool = False,
 ) -> ResourcePlan:
     """Give every worker its resources and leave CPUs for the actors that read its data.
 
     A worker wants one CPU (and one GPU) and so does each of its data actors. Where the cluster is smaller than that,
-    the number of actors is lowered to one per worker first, then all take an equal part of a CPU.
+    the number of actors is lowered to one per worker first, then all take an equal part of a CPU. On a machine that
+    nobody else uses, workers without GPUs take all CPUs that are left.
 
     Args:
         capacity: of the cluster.
@@ -90,14 +99,17 @@ def plan_resources(
         resources_per_worker: what a worker takes instead.
         data_actors: wanted actors per worker, 2.x `workers_per_gpu`; 0 when data is read in the worker itself.
         separate_data_nodes: data actors run on nodes of their own, so that their CPUs are not the workers'.
+        alone: the cluster is this machine and serves this run only.
     """
     worker = {"CPU": 1.0, **({"GPU": 1.0} if use_gpu else {}), **(resources_per_worker or {})}
     cpus = capacity.total("CPU")
     if separate_data_nodes or not math.isfinite(cpus):
-        return ResourcePlan(num_workers, worker, data_actors, 1.0)
+        return ResourcePlan(num_workers, worker, data_actors, 1.0, separate_data_nodes=separate_data_nodes)
     spare = cpus / num_workers - worker["CPU"]
     actors = min(data_actors, max(1, int(spare)))
     if worker["CPU"] + actors <= cpus / num_workers + 1e-6:
+        if alone and not use_gpu and not resources_per_worker:
+            worker["CPU"] = float(int(cpus / num_workers + 1e-6) - actors)
         return ResourcePlan(num_workers, worker, actors, 1.0)
     if resources_per_worker and "CPU" in resources_per_worker:
         share = max(spare, 0.0) / actors if actors else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raydet.config import Config, ensure_valid, import_modules
-from raydet.distributed.cluster import capacity, connected
+from raydet.distributed.cluster import Connection, capacity, connected
 from raydet.distributed.launch import Launch
 from raydet.distributed.monitor import Monitor, Startup
 from raydet.distributed.paths import resolve_paths
@@ -139,10 +140,10 @@ def train(
     startup = Startup()
     with ThreadPoolExecutor(max_workers=1) as thread:
         checked = thread.submit(ensure_valid, cfg)  # imports much, which takes as long as Ray does to start
-        with connected(address) as own:
+        with connected(address) as connection:
             checked.result()
             startup.mark("ray init")
-            return _train_on_ray(cfg, folder, request, startup, own)
+            return _train_on_ray(cfg, folder, request, startup, connection)
 
 
 def _prepare(cfg: Config | str | Path, options: Mapping[str, Any] | None) -> Config:
@@ -175,12 +176,14 @@ def _train_here(cfg: Config, folder: RunFolder, num_workers: int, resume: bool) 
     return _result(run_training(cfg, LocalEnvironment(folder.local, resume=resume), build_carrier), folder)
 
 
-def _train_on_ray(cfg: Config, folder: RunFolder, request: _Request, startup: Startup, own: bool) -> RunResult:
+def _train_on_ray(
+    cfg: Config, folder: RunFolder, request: _Request, startup: Startup, connection: Connection
+) -> RunResult:
     import ray
 
     from raydet.distributed.worker import Job, train_worker
 
-    plan = _plan(cfg, request)
+    plan = _plan(cfg, request, connection.alone)
     wait_for_resources(plan, ray.available_resources, timeout=request.wait, say=request.say)
     request.say(f"run {folder}: {plan}")
     _dump(cfg, folder)
@@ -193,13 +196,13 @@ def _train_on_ray(cfg: Config, folder: RunFolder, request: _Request, startup: St
         label_selector=dict(request.worker_label_selector) if request.worker_label_selector else None,
     )
     # A program that has its own connection to Ray sees the lines of workers through it.
-    with Monitor(startup, request.say, lines=own) as monitor:
-        job = Job(cfg, folder, _pool(plan, request), monitor.box)
+    with Monitor(startup, request.say, lines=connection.own) as monitor:
+        job = Job(cfg, folder, _pool(plan, request), _num_threads(plan), monitor.box)
         result = launch.run(train_worker, {"job": job}, monitor)
     return _result(result, folder, startup=startup.seconds(), bad_samples=monitor.bad_samples)
 
 
-def _plan(cfg: Config, request: _Request) -> ResourcePlan:
+def _plan(cfg: Config, request: _Request, alone: bool) -> ResourcePlan:
     """The resources of the run.
 
     Raises:
@@ -213,6 +216,7 @@ def _plan(cfg: Config, request: _Request) -> ResourcePlan:
         resources_per_worker=request.resources_per_worker,
         data_actors=_data_actors(cfg) if request.carrier == "ray" else 0,
         separate_data_nodes=bool(request.data_label_selector),
+        alone=alone,
     )
     check_resources(plan, everything)
     if request.data_label_selector:
@@ -225,6 +229,11 @@ def _data_actors(cfg: Config) -> int:
     data = cfg["data"]
     own = data.get("train_dataloader") or {}
     return max(1, int(own.get("workers_per_gpu", data.get("workers_per_gpu", 2))))
+
+
+def _num_threads(plan: ResourcePlan) -> int | None:
+    """Threads of each worker; None leaves them to a user who has chosen a number."""
+    return None if os.environ.get("OMP_NUM_THREADS") else plan.num_threads
 
 
 def _pool(plan: ResourcePlan, request: _Request) -> ActorPool | None:

@@ -21,12 +21,14 @@ class Job:
         cfg: the config of the run.
         folder: of the run.
         pool: actors that read for one worker; None reads in the worker.
+        num_threads: for operators on the CPU; None leaves the number as Ray sets it.
         box: where events for the driver go.
     """
 
     cfg: Any
     folder: RunFolder
     pool: ActorPool | None
+    num_threads: int | None
     box: Any
 
 
@@ -37,6 +39,8 @@ def train_worker(arguments: dict[str, Job]) -> Any:
     reporter.phase("workers")
     quiet_ray_data()
     # Imported here so that the controller, which unpickles this function, need not load the engine.
+    import torch
+
     from raydet.config import import_modules
     from raydet.distributed.carriers import CarrierFactory
     from raydet.distributed.environment import RayEnvironment
@@ -44,6 +48,8 @@ def train_worker(arguments: dict[str, Job]) -> Any:
 
     import_modules(job.cfg.get("custom_imports") or {})  # the driver's registries do not travel
     reporter.phase("imports")
+    if job.num_threads is not None:
+        torch.set_num_threads(job.num_threads)
     environment = RayEnvironment(
         job.folder, find_unused_parameters=bool(job.cfg.get("find_unused_parameters", False)), reporter=reporter
     )

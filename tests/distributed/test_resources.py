@@ -48,6 +48,21 @@ def test_plan_resources_with_given_cpus_shares_the_rest():
     assert (plan.worker["CPU"], plan.data_actors, plan.data_cpus) == (1.5, 1, 0.5)
 
 
+@pytest.mark.parametrize(
+    ("cpus", "workers", "alone", "worker", "threads"),
+    [(2, 1, True, 1.0, 2), (2, 2, True, 0.5, 1), (16, 2, True, 6.0, 8), (16, 2, False, 1.0, 3), (1, 1, True, 0.5, 1)],
+)
+def test_plan_resources_gives_idle_cpus_of_the_own_machine_to_training(cpus, workers, alone, worker, threads):
+    plan = plan_resources(machine(cpus), workers, use_gpu=False, data_actors=2, alone=alone)
+    assert (plan.worker["CPU"], plan.num_threads) == (worker, threads)
+    check_resources(plan, machine(cpus))
+
+
+def test_num_threads_leave_out_data_actors_on_other_nodes():
+    plan = plan_resources(machine(8), 2, use_gpu=False, data_actors=4, separate_data_nodes=True)
+    assert plan.num_threads == 1
+
+
 def test_check_resources_without_enough_gpus_gives_numbers_and_remedy():
     capacity = machine(8, gpus=1)
     plan = plan_resources(capacity, 4, use_gpu=True)
