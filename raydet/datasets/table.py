@@ -31,7 +31,8 @@ class PackedRecords(Sequence[Any]):
         return packed
 
     def _pack(self, texts: Sequence[Any]) -> None:
-        ends = np.cumsum(np.fromiter(map(len, map(memoryview, texts)), np.int64, len(texts)))
+        sizes = (memoryview(text).nbytes for text in texts)
+        ends = np.cumsum(np.fromiter(sizes, np.int64, len(texts)))
         self._bytes = _frozen(np.frombuffer(b"".join(texts), np.uint8))
         self._offsets = narrowed(np.concatenate([np.zeros(1, np.int64), ends]))
         self._order: np.ndarray | None = None  # all of them, as they stand

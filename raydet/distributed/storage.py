@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import pyarrow.fs as pafs
+
+from raydet.transforms.object_store import open_storage, shown
+
+__all__ = ["RunFolder", "newest_run", "open_run_folder", "open_storage", "shown", "unique_name"]
 
 DEFAULT_STORAGE = "work_dirs"
 SNAPSHOT = "checkpoint_manager_snapshot.json"
@@ -96,11 +97,6 @@ def open_run_folder(
     return folder
 
 
-def shown(place: str) -> str:
-    """A URI without the credentials in it."""
-    return re.sub(r"//[^/@]*@", "//", place)
-
-
 def unique_name(stem: str) -> str:
     """A name such as `retinanet_r50_fpn_1x_coco_20260131_120000_3fa9`."""
     return f"{stem}_{time.strftime('%Y%m%d_%H%M%S')}_{secrets.token_hex(2)}"
@@ -111,40 +107,3 @@ def newest_run(filesystem: pafs.FileSystem, root: str, stem: str) -> str | None:
     selector = pafs.FileSelector(root, allow_not_found=True)
     names = [info.base_name for info in filesystem.get_file_info(selector) if info.base_name.startswith(f"{stem}_")]
     return max(names, default=None)
-
-
-def open_storage(place: str) -> tuple[pafs.FileSystem, str]:
-    """File system and path of a local path or URI.
-
-    `s3://bucket/path` takes credentials, region and endpoint from the usual AWS variables and files; `?region=`,
-    `?endpoint_override=` and `s3://key:secret@bucket` say them in the URI.
-    """
-    if "://" not in place:
-        return pafs.LocalFileSystem(), str(Path(place).expanduser().absolute())
-    if place.startswith("s3://"):
-        return _open_s3(place)
-    filesystem, path = pafs.FileSystem.from_uri(place)
-    return filesystem, path.rstrip("/")
-
-
-def _open_s3(uri: str) -> tuple[pafs.FileSystem, str]:
-    parts = urlsplit(uri)
-    if not parts.hostname:
-        raise ValueError(f"an S3 storage is written s3://bucket/path, got {shown(uri)!r}")
-    options: dict[str, Any] = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        options.setdefault("endpoint_override", endpoint)
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if region or "endpoint_override" in options:  # a server of one's own has no region to ask for
-        options.setdefault("region", region or "us-east-1")
-    if parts.username:
-        options.update(access_key=unquote(parts.username), secret_key=unquote(parts.password or ""))
-    unknown = set(options) - {"endpoint_override", "region", "scheme", "access_key", "secret_key"}
-    if unknown:
-        raise ValueError(
-            f"unknown S3 options {sorted(unknown)} in {shown(uri)!r}; use region, endpoint_override or scheme"
-        )
-    filesystem = pafs.S3FileSystem(**options, connect_timeout=10, request_timeout=60)
-    bucket = parts.netloc.rpartition("@")[2]
-    return filesystem, f"{bucket}{parts.path}".rstrip("/")

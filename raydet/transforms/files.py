@@ -1,20 +1,26 @@
-"""Bytes from disk, object stores and archives, and images from bytes."""
+"""Images from files."""
 
 from __future__ import annotations
 
-import functools
 import os
-import urllib.request
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import cv2
 import numpy as np
 
-FileClientArgs = Mapping[str, Any]
-DISK: FileClientArgs = {"backend": "disk"}
+from raydet.transforms.storage import DISK, FileClientArgs, list_files, read_bytes, read_text
+
+__all__ = [
+    "COLOR_FLAGS",
+    "DISK",
+    "BadSampleError",
+    "FileClientArgs",
+    "decode_image",
+    "is_truncated",
+    "list_files",
+    "read_bytes",
+    "read_image",
+    "read_text",
+]
 
 COLOR_FLAGS = {
     "color": cv2.IMREAD_COLOR,
@@ -27,83 +33,6 @@ COLOR_FLAGS = {
 
 class BadSampleError(ValueError):
     """A sample that cannot be used: its image is broken or its annotation makes no sense."""
-
-
-def read_bytes(path: str | os.PathLike[str], file_client_args: FileClientArgs | None = None) -> bytes:
-    """The content of a file.
-
-    Args:
-        path: a local path, or a URI such as `s3://bucket/key`, or the key in an archive.
-        file_client_args: `dict(backend="disk" | "http" | "lmdb", ...)`; lmdb takes `db_path`.
-
-    Raises:
-        FileNotFoundError: no such file.
-    """
-    args = dict(file_client_args or DISK)
-    backend = args.pop("backend", "disk")
-    reader = _READERS.get(backend)
-    if reader is None:
-        raise ValueError(f"file_client_args.backend must be one of {sorted(_READERS)}, got {backend!r}")
-    try:
-        return reader(os.fspath(path), **args)
-    except FileNotFoundError:
-        folder = os.path.dirname(path)
-        missing = f"the folder {folder}" if folder and "://" not in folder and not os.path.isdir(folder) else path
-        raise FileNotFoundError(
-            f"{path} cannot be read: {missing} does not exist; check data_root, img_prefix and ann_file"
-        ) from None
-    except IsADirectoryError:
-        raise FileNotFoundError(f"{path} is a folder, a file was expected") from None
-
-
-def read_text(path: str | os.PathLike[str], file_client_args: FileClientArgs | None = None) -> str:
-    """The content of a text file in UTF-8."""
-    return read_bytes(path, file_client_args).decode("utf-8-sig")
-
-
-def _read_disk(path: str) -> bytes:
-    if "://" in path:
-        return _read_uri(path)
-    return Path(path).read_bytes()
-
-
-def _read_uri(uri: str) -> bytes:
-    parts = urlsplit(uri)
-    filesystem, prefix = _filesystem(urlunsplit(parts._replace(path="")), os.getpid())
-    with filesystem.open_input_stream(prefix.rstrip("/") + unquote(parts.path)) as stream:
-        return bytes(stream.read())
-
-
-@functools.cache
-def _filesystem(root: str, process: int) -> tuple[Any, str]:
-    """The file system behind a URI without its path, one per process since its connections do not survive a fork."""
-    from pyarrow import fs
-
-    filesystem, prefix = fs.FileSystem.from_uri(f"{root}/" if root.endswith("//") else root)
-    return filesystem, prefix
-
-
-def _read_http(url: str, timeout: float = 30.0) -> bytes:
-    with urllib.request.urlopen(url, timeout=timeout) as response:
-        return bytes(response.read())
-
-
-@functools.cache
-def _open_lmdb(db_path: str) -> Any:
-    import lmdb
-
-    return lmdb.open(db_path, readonly=True, lock=False, readahead=False)
-
-
-def _read_lmdb(key: str, db_path: str) -> bytes:
-    with _open_lmdb(db_path).begin(write=False) as transaction:
-        value = transaction.get(key.encode())
-    if value is None:
-        raise FileNotFoundError(key)
-    return bytes(value)
-
-
-_READERS: Mapping[str, Callable[..., bytes]] = {"disk": _read_disk, "http": _read_http, "lmdb": _read_lmdb}
 
 
 def read_image(

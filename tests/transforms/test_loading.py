@@ -91,7 +91,7 @@ def test_load_image_from_a_missing_folder_names_the_folder(tmp_path: Path) -> No
 
 def test_load_with_unknown_backend_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="disk"):
-        LoadImageFromFile(file_client_args={"backend": "petrel"})(record(tmp_path / "a.png"))
+        LoadImageFromFile(file_client_args={"backend": "memcached"})(record(tmp_path / "a.png"))
 
 
 SQUARE = [5.0, 5.0, 15.0, 5.0, 15.0, 15.0, 5.0, 15.0]
