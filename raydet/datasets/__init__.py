@@ -4,6 +4,8 @@ from raydet.datasets.bad_samples import BadSampleCounter, BadSamplePolicy, list_
 from raydet.datasets.builder import DATASETS, PIPELINES, build_dataset
 from raydet.datasets.carrier import Carrier, LoaderCarrier
 from raydet.datasets.coco import CocoDataset
+from raydet.datasets.coco_occluded import OccludedSeparatedCocoDataset
+from raydet.datasets.coco_panoptic import CocoPanopticDataset
 from raydet.datasets.collate import collate
 from raydet.datasets.custom import CustomDataset
 from raydet.datasets.device import plan_normalization, to_device, without_normalization
@@ -14,6 +16,7 @@ from raydet.datasets.loaders import (
     loader_settings,
     make_plan,
 )
+from raydet.datasets.parcel import Parcel, read_parcel
 from raydet.datasets.pipelines import get_loading_pipeline, replace_ImageToTensor
 from raydet.datasets.pixels import NormSpec
 from raydet.datasets.plan import Draw, IndexPlan
@@ -40,6 +43,7 @@ __all__ = [
     "ClassAwareSampler",
     "ClassBalancedDataset",
     "CocoDataset",
+    "CocoPanopticDataset",
     "ConcatDataset",
     "CustomDataset",
     "DistributedGroupSampler",
@@ -51,6 +55,8 @@ __all__ = [
     "InfiniteGroupBatchSampler",
     "LoaderCarrier",
     "NormSpec",
+    "OccludedSeparatedCocoDataset",
+    "Parcel",
     "RepeatDataset",
     "bad_sample_policy",
     "build_carrier",
@@ -64,6 +70,7 @@ __all__ = [
     "make_plan",
     "pack",
     "plan_normalization",
+    "read_parcel",
     "replace_ImageToTensor",
     "sample_seed",
     "to_device",

@@ -91,17 +91,47 @@ PRIOR_GENERATORS = _at(
 DATASETS = {
     **_at("raydet.datasets.custom", "CustomDataset"),
     **_at("raydet.datasets.coco", "CocoDataset"),
+    **_at("raydet.datasets.coco_panoptic", "CocoPanopticDataset"),
+    **_at("raydet.datasets.coco_occluded", "OccludedSeparatedCocoDataset"),
+    **_at("raydet.datasets.lvis", "LVISDataset", "LVISV05Dataset", "LVISV1Dataset"),
+    **_at("raydet.datasets.objects365", "Objects365V1Dataset", "Objects365V2Dataset"),
+    **_at("raydet.datasets.cityscapes", "CityscapesDataset"),
+    **_at("raydet.datasets.deepfashion", "DeepFashionDataset"),
+    **_at("raydet.datasets.xml_style", "XMLDataset"),
+    **_at("raydet.datasets.voc", "VOCDataset"),
+    **_at("raydet.datasets.wider_face", "WIDERFaceDataset"),
+    **_at("raydet.datasets.open_images", "OpenImagesDataset", "OpenImagesChallengeDataset"),
     **_at("raydet.datasets.wrappers", "RepeatDataset", "ConcatDataset", "ClassBalancedDataset"),
+    **_at("raydet.datasets.multi_image", "MultiImageMixDataset"),
 }
 TRANSFORMS = {
     **_at("raydet.transforms.compose", "Compose"),
     **_at("raydet.transforms.loading", "LoadImageFromFile", "LoadAnnotations", "LoadProposals", "FilterAnnotations"),
-    **_at("raydet.transforms.resize", "Resize"),
+    **_at("raydet.transforms.sources", "LoadImageFromWebcam", "LoadMultiChannelImageFromFiles"),
+    **_at("raydet.transforms.panoptic", "LoadPanopticAnnotations"),
+    **_at("raydet.transforms.resize", "Resize", "SegRescale"),
     **_at("raydet.transforms.flip", "RandomFlip"),
     **_at("raydet.transforms.crop", "RandomCrop"),
+    **_at("raydet.transforms.min_iou_crop", "MinIoURandomCrop"),
+    **_at("raydet.transforms.center_crop", "RandomCenterCropPad"),
+    **_at("raydet.transforms.expand", "Expand"),
+    **_at("raydet.transforms.shift", "RandomShift"),
+    **_at("raydet.transforms.cutout", "CutOut"),
+    **_at("raydet.transforms.random_affine", "RandomAffine"),
+    **_at("raydet.transforms.affine", "Shear", "Translate", "Rotate"),
     **_at("raydet.transforms.normalize", "Normalize"),
     **_at("raydet.transforms.pad", "Pad"),
-    **_at("raydet.transforms.color", "PhotoMetricDistortion"),
+    **_at("raydet.transforms.color", "PhotoMetricDistortion", "YOLOXHSVRandomAug"),
+    **_at(
+        "raydet.transforms.enhance", "ColorTransform", "BrightnessTransform", "ContrastTransform", "EqualizeTransform"
+    ),
+    **_at("raydet.transforms.auto_augment", "AutoAugment"),
+    **_at("raydet.transforms.mosaic", "Mosaic"),
+    **_at("raydet.transforms.mixup", "MixUp"),
+    **_at("raydet.transforms.copy_paste", "CopyPaste"),
+    **_at("raydet.transforms.albu", "Albu"),
+    **_at("raydet.transforms.instaboost", "InstaBoost"),
+    **_at("raydet.transforms.corrupt", "Corrupt"),
     **_at(
         "raydet.transforms.formatting",
         "ToTensor",
@@ -219,4 +249,12 @@ INITIALIZERS = {
     **_at("raydet.checkpoint.pretrained", "Pretrained"),
 }
 # Data sets find their metric by name, since evaluation stands below them.
-METRICS = {**_at("raydet.evaluation.coco", coco="evaluate_coco"), **_at("raydet.evaluation.voc", voc="evaluate_voc")}
+METRICS = {
+    **_at("raydet.evaluation.coco", coco="evaluate_coco"),
+    **_at("raydet.evaluation.voc", voc="evaluate_voc"),
+    **_at("raydet.evaluation.lvis", lvis="evaluate_lvis"),
+    **_at("raydet.evaluation.open_images", open_images="evaluate_open_images"),
+    **_at("raydet.evaluation.cityscapes", cityscapes="evaluate_cityscapes"),
+    **_at("raydet.evaluation.panoptic", panoptic="evaluate_panoptic"),
+    **_at("raydet.evaluation.occluded", occluded="evaluate_occluded_separated"),
+}

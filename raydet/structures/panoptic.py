@@ -14,7 +14,7 @@ VOID = 0
 def ids_from_rgb(image: np.ndarray) -> np.ndarray:
     """Segment ids `(H, W)` int32 of a panoptic PNG `(H, W, 3)` uint8, red first: `R + 256 G + 256^2 B`."""
     red, green, blue = (image[..., channel].astype(np.int32) for channel in range(3))
-    return red + (green << 8) + (blue << 16)
+    return np.asarray(red + (green << 8) + (blue << 16))
 
 
 def rgb_from_ids(ids: np.ndarray) -> np.ndarray:
