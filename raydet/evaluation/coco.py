@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from raydet.evaluation.coco_engine import Curves, Request, Row, compute_curves
+from raydet.evaluation.coco_columns import Row, found_in, truths_of
+from raydet.evaluation.coco_engine import Curves, compute_curves
+from raydet.evaluation.coco_matching import Request
 from raydet.evaluation.coco_summary import ITEMS, describe, mean_of_measured, summarize
 from raydet.evaluation.recall import eval_recalls
 from raydet.evaluation.report import Logger, class_table, say
@@ -50,10 +52,10 @@ def evaluate_coco(
         KeyError: unknown metric or metric item, or the results lack what a metric needs.
         ValueError: the results do not belong to the data set.
     """
-    metrics = _known([metric] if isinstance(metric, str) else list(metric), METRICS, "metric")
+    metrics = known([metric] if isinstance(metric, str) else list(metric), METRICS, "metric")
     items = [metric_items] if isinstance(metric_items, str) else metric_items
-    _known(items or [], ITEMS, "metric item")
-    _check_results(dataset, results)
+    known(items or [], ITEMS, "metric item")
+    check_results(dataset, results)
     if jsonfile_prefix is not None:
         dataset.format_results(results, jsonfile_prefix=jsonfile_prefix)
     rows = result_rows(dataset, results) if set(metrics) - {"proposal_fast"} else {}
@@ -69,7 +71,8 @@ def evaluate_coco(
             say("The results of the whole data set are empty: not a single detection.", logger)
             break
         request = _request(dataset, name, proposal_nums, iou_thrs)
-        curves = compute_curves(dataset.coco, _countable(rows[name], request), request)
+        found = found_in(_countable(rows[name], request), request.iou_type)
+        curves = compute_curves(truths_of(dataset.coco, request.iou_type), found, request)
         # 2.x finds single overlaps only in its default grid or in an array; with a list mAP_50 and mAP_75 are -1.
         summary = summarize(curves, request, single_overlaps=iou_thrs is None or isinstance(iou_thrs, np.ndarray))
         say("\n" + describe(summary, request), logger)
@@ -79,14 +82,16 @@ def evaluate_coco(
     return scores
 
 
-def _known(names: Sequence[str], known: Any, what: str) -> Sequence[str]:
+def known(names: Sequence[str], supported: Any, what: str) -> Sequence[str]:
+    """The names; KeyError when one is not `supported`."""
     for name in names:
-        if name not in known:
-            raise KeyError(f"{what} {name} is not supported; expected some of {', '.join(known)}")
+        if name not in supported:
+            raise KeyError(f"{what} {name} is not supported; expected some of {', '.join(supported)}")
     return names
 
 
-def _check_results(dataset: Any, results: Sequence[Any]) -> None:
+def check_results(dataset: Any, results: Sequence[Any]) -> None:
+    """ValueError when results are not of the images and classes of a data set."""
     if len(results) != len(dataset):
         raise ValueError(f"{len(results)} results for a data set of {len(dataset)} images; expected one for each image")
     first = results[0] if len(results) else None

@@ -1,45 +1,16 @@
-"""The COCO matching and accumulation behind `evaluate_coco`: the one place that knows which library does it.
-
-A faster engine replaces `compute_curves`; everything else reads only `Curves`.
-"""
+"""Precision over recall of COCO: from matches, of one shard of images or of many."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from pycocotools import mask as rle_tools
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
-Row = Mapping[str, Any]
-"""One detection of a COCO result file: image_id, category_id, score and bbox (xywh) or segmentation (RLE)."""
+from raydet.evaluation.coco_columns import Found, Truths
+from raydet.evaluation.coco_lanes import WORD
+from raydet.evaluation.coco_matching import Matches, Request, match_shard
 
-
-@dataclass(frozen=True)
-class Request:
-    """What to compute.
-
-    Attributes:
-        iou_type: "bbox" or "segm".
-        image_ids: images that count.
-        category_ids: categories that count, K of them.
-        iou_thrs: `(T,)` overlaps in (0, 1].
-        max_dets: M numbers of detections per image and category that count, ascending.
-        use_categories: False treats all categories as one, as for proposals.
-    """
-
-    iou_type: str
-    image_ids: Sequence[int]
-    category_ids: Sequence[int]
-    iou_thrs: np.ndarray
-    max_dets: Sequence[int]
-    use_categories: bool = True
+RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True)
@@ -55,54 +26,125 @@ class Curves:
     recall: np.ndarray
 
 
-def compute_curves(ground_truth: COCO, detections: Sequence[Row], request: Request) -> Curves:
-    """Match detections to ground truths and accumulate, with pycocotools.
+def compute_curves(truths: Truths, found: Found, request: Request) -> Curves:
+    """Match detections to objects and accumulate.
 
     Args:
-        ground_truth: annotations; left as they are.
-        detections: rows of a COCO result file.
+        truths: the objects.
+        found: the detections.
         request: what to compute.
     """
-    truths = _Annotations([dict(ann) for ann in ground_truth.loadAnns(ground_truth.getAnnIds())], ground_truth)
-    found = _Annotations(_as_annotations(detections, request.iou_type), ground_truth)
-    engine = COCOeval(iouType=request.iou_type)
-    engine.cocoGt, engine.cocoDt = truths, found
-    engine.params.imgIds = list(request.image_ids)
-    engine.params.catIds = list(request.category_ids)
-    engine.params.iouThrs = request.iou_thrs
-    engine.params.maxDets = list(request.max_dets)
-    engine.params.useCats = int(request.use_categories)
-    with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress with print
-        engine.evaluate()
-        engine.accumulate()
-    return Curves(engine.eval["precision"], engine.eval["recall"])
+    return accumulate(match_shard(truths, found, request), request)
 
 
-def _as_annotations(rows: Sequence[Row], iou_type: str) -> list[dict[str, Any]]:
-    """Rows with the fields that matching reads; sizes come from masks for masks, from boxes for boxes."""
-    if iou_type == "segm":
-        # one at a time: pycocotools 2.0.11 fails on lists of more than 255 masks with numpy 2
-        areas = [float(rle_tools.area(row["segmentation"])) for row in rows]
-    else:
-        areas = [row["bbox"][2] * row["bbox"][3] for row in rows]
-    return [
-        {**row, "id": i, "area": area, "iscrowd": 0} for i, (row, area) in enumerate(zip(rows, areas, strict=True), 1)
-    ]
+def accumulate(matches: Matches, request: Request) -> Curves:
+    """Curves of matches, the same ones however they were sharded.
+
+    Args:
+        matches: of all images.
+        request: what they were asked for.
+    """
+    num_areas, num_kinds = matches.num_truths.shape
+    shape = (len(request.iou_thrs), num_kinds, num_areas, len(request.max_dets))
+    precision = np.full((shape[0], len(RECALLS), *shape[1:]), -1.0)
+    recall = np.full(shape, -1.0)
+    longest = int(matches.ranks.max(initial=0)) + 1
+    for m, limit in enumerate(request.max_dets):
+        if m and request.max_dets[m - 1] >= longest:  # nothing left to add
+            precision[..., m], recall[..., m] = precision[..., m - 1], recall[..., m - 1]
+            continue
+        for area in range(num_areas):
+            known = matches.num_truths[area] > 0
+            ladder = _Ladder(matches, area, limit, shape[0])
+            for t in range(shape[0]):
+                points, reached = ladder.curve(t)
+                precision[t, :, known, area, m], recall[t, known, area, m] = points[known], reached[known]
+    return Curves(precision, recall)
 
 
-class _Annotations:
-    """The part of `COCO` that the matching reads, over rows that it may write to."""
+class _Ladder:
+    """Detections of each category, best first, for one range of sizes.
 
-    def __init__(self, rows: Iterable[dict[str, Any]], ground_truth: COCO) -> None:
-        self.annToRLE = ground_truth.annToRLE
-        self._by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
-        for row in rows:
-            self._by_image[row["image_id"]].append(row)
+    What happens between two right detections is only counted, so that a curve costs time for those that met something.
 
-    def getAnnIds(self, imgIds: Sequence[int], catIds: Sequence[int] | None = None) -> list[dict[str, Any]]:  # noqa: N802, N803
-        wanted = None if catIds is None else set(catIds)
-        rows = (row for image_id in imgIds for row in self._by_image.get(image_id, ()))
-        return [row for row in rows if wanted is None or row["category_id"] in wanted]
+    Args:
+        matches: of all images.
+        area: which range.
+        limit: how many detections per image and category count.
+        num_thresholds: T.
+    """
 
-    def loadAnns(self, ids: list[dict[str, Any]]) -> list[dict[str, Any]]:  # noqa: N802
-        return ids
+    def __init__(self, matches: Matches, area: int, limit: int, num_thresholds: int) -> None:
+        kinds = np.arange(matches.num_truths.shape[1] + 1)
+        live = matches.ranks < limit
+        counted = matches.counted[area]
+        self._lanes = range(area * num_thresholds, (area + 1) * num_thresholds)
+        rows = np.flatnonzero(live[matches.met] & self._matched(matches))
+        met = matches.met[rows]
+        self._num_truths = matches.num_truths[area]
+        self._right, self._ignored = matches.right[:, rows], matches.ignored[:, rows]
+        self._counted = counted[met]
+        self._kinds = matches.categories[met]
+        self._starts = np.searchsorted(self._kinds, kinds)
+        passed = _running(counted & live)
+        self._passed = passed[met + 1]
+        self._passed_before = passed[np.searchsorted(matches.categories, kinds)]
+        self._needed = _needed(self._num_truths)
+
+    def _matched(self, matches: Matches) -> np.ndarray:
+        """`(C,)` bool, what has a match in any of the lanes."""
+        masks = np.zeros(len(matches.right), np.uint64)
+        for lane in self._lanes:
+            masks[lane // WORD] |= np.uint64(1 << lane % WORD)
+        matched: np.ndarray = ((matches.right | matches.ignored) & masks[:, None]).any(axis=0)
+        return matched
+
+    def curve(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """Precision `(K, 101)` and recall `(K,)` at threshold t."""
+        right, ignored = self._lane(self._right, t), self._lane(self._ignored, t)
+        shift = _running((right & ~self._counted).view(np.int8) - (ignored & self._counted).view(np.int8))
+        before = self._passed_before + shift[self._starts]
+        hits = np.flatnonzero(right)
+        kinds = self._kinds[hits]
+        firsts = np.searchsorted(hits, self._starts)
+        num_right = np.arange(1, len(hits) + 1) - firsts[kinds]
+        num_all = self._passed[hits] + shift[hits + 1] - before[kinds]
+        # the tiny term is the one of pycocotools
+        precision = num_right / (num_all + np.spacing(1))
+        reached = (firsts[1:] - firsts[:-1]) / np.maximum(self._num_truths, 1)
+        return _envelope(precision, firsts, self._needed), reached
+
+    def _lane(self, words: np.ndarray, t: int) -> np.ndarray:
+        word, bit = divmod(self._lanes[t], WORD)
+        lane: np.ndarray = (words[word] & np.uint64(1 << bit)) != 0
+        return lane
+
+
+def _running(values: np.ndarray) -> np.ndarray:
+    """`(N + 1,)` sums of the first 0, 1, ... N values."""
+    return np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
+
+
+def _needed(num_truths: np.ndarray) -> np.ndarray:
+    """`(K, 101)` how many objects must be found, at least one, to reach each recall."""
+    total = np.maximum(num_truths, 1)[:, None]
+    needed = np.ceil(RECALLS * total)
+    needed -= (needed - 1) / total >= RECALLS  # a rounded product may be off by one
+    needed += needed / total < RECALLS
+    return np.asarray(np.maximum(needed, 1), np.int64)
+
+
+def _envelope(precision: np.ndarray, firsts: np.ndarray, needed: np.ndarray) -> np.ndarray:
+    """`(K, 101)` best precision at each recall or beyond it, 0 where the recall is never reached.
+
+    Args:
+        precision: `(H,)` at each right detection, ordered by category.
+        firsts: `(K + 1,)` where the categories begin.
+        needed: `(K, 101)` how many right detections reach each recall.
+    """
+    begin, end = firsts[:-1, None], firsts[1:, None]
+    reached = needed <= end - begin
+    places = np.where(reached, begin + needed - 1, end)
+    best = np.maximum.reduceat(np.append(precision, 0.0), places.ravel()).reshape(places.shape)
+    best = np.where(reached, best, 0.0)
+    return np.asarray(np.maximum.accumulate(best[:, ::-1], axis=1)[:, ::-1])

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raydet.evaluation.coco_engine import Curves, Request
+from raydet.evaluation.coco_engine import Curves
+from raydet.evaluation.coco_matching import Request
 
 AREAS = ("all", "small", "medium", "large")
 

@@ -1,0 +1,131 @@
+"""What COCO evaluation compares, in columns: true objects and detections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import numpy as np
+from pycocotools import mask as rle_tools
+from pycocotools.coco import COCO
+
+Row = Mapping[str, Any]
+"""One detection of a COCO result file: image_id, category_id, score and bbox (xywh) or segmentation (RLE)."""
+# pycocotools 2.0.11 fails on lists of more than 255 masks with numpy 2
+_MASKS_AT_ONCE = 255
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects of many images, in the order of their file; of N objects.
+
+    Attributes:
+        images: `(N,)` int64 image ids.
+        categories: `(N,)` int64 category ids.
+        boxes: `(N, 4)` float64 x, y, width, height.
+        areas: `(N,)` float64 sizes in square pixels.
+        masks: N RLE dicts, or None when only boxes are compared.
+    """
+
+    images: np.ndarray
+    categories: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    masks: Sequence[Any] | None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Truths(Objects):
+    """Objects as they are.
+
+    Attributes:
+        ids: `(N,)` int64 annotation ids.
+        ignored: `(N,)` bool, objects that may be found or not.
+        crowd: `(N,)` bool, objects that any number of detections may match.
+    """
+
+    ids: np.ndarray
+    ignored: np.ndarray
+    crowd: np.ndarray
+
+
+@dataclass(frozen=True)
+class Found(Objects):
+    """Objects as they were detected.
+
+    Attributes:
+        scores: `(N,)` float64.
+        spared: `(N,)` bool, detections that are not wrong when they match nothing.
+    """
+
+    scores: np.ndarray
+    spared: np.ndarray
+
+
+AnyObjects = TypeVar("AnyObjects", Truths, Found)
+
+
+def take(objects: AnyObjects, rows: np.ndarray) -> AnyObjects:
+    """The objects at `rows` `(M,)`, in that order."""
+    columns: dict[str, Any] = {}
+    for field in fields(objects):
+        values = getattr(objects, field.name)
+        columns[field.name] = values[rows] if isinstance(values, np.ndarray) else _pick(values, rows)
+    return type(objects)(**columns)
+
+
+def _pick(masks: Sequence[Any] | None, rows: np.ndarray) -> list[Any] | None:
+    return None if masks is None else [masks[i] for i in rows.tolist()]
+
+
+def truths_of(ground_truth: COCO, iou_type: str = "bbox") -> Truths:
+    """The annotations of a COCO index.
+
+    Args:
+        ground_truth: the index.
+        iou_type: "segm" also brings masks.
+    """
+    annotations = [ann for group in ground_truth.imgToAnns.values() for ann in group]
+    crowd = _column(annotations, "iscrowd", bool, 0)
+    return Truths(
+        images=_column(annotations, "image_id", np.int64),
+        categories=_column(annotations, "category_id", np.int64),
+        boxes=_column(annotations, "bbox", np.float64, [0, 0, 0, 0]).reshape(-1, 4),
+        areas=_column(annotations, "area", np.float64),
+        masks=[ground_truth.annToRLE(ann) for ann in annotations] if iou_type == "segm" else None,
+        ids=_column(annotations, "id", np.int64),
+        ignored=crowd,
+        crowd=crowd,
+    )
+
+
+def found_in(rows: Sequence[Row], iou_type: str = "bbox") -> Found:
+    """The detections of a COCO result file; sizes come from masks for masks, from boxes for boxes."""
+    masks = [row["segmentation"] for row in rows] if iou_type == "segm" else None
+    boxes = _column(rows, "bbox", np.float64, [0, 0, 0, 0]).reshape(-1, 4)
+    return Found(
+        images=_column(rows, "image_id", np.int64),
+        categories=_column(rows, "category_id", np.int64),
+        boxes=boxes,
+        areas=boxes[:, 2] * boxes[:, 3] if masks is None else mask_areas(masks),
+        masks=masks,
+        scores=_column(rows, "score", np.float64),
+        spared=np.zeros(len(rows), dtype=bool),
+    )
+
+
+def _column(rows: Iterable[Row], key: str, dtype: Any, default: Any = None) -> np.ndarray:
+    values = [row[key] for row in rows] if default is None else [row.get(key, default) for row in rows]
+    return np.array(values, dtype)
+
+
+def mask_areas(masks: Sequence[Any]) -> np.ndarray:
+    """`(N,)` numbers of pixels of RLE masks."""
+    blocks = range(0, len(masks), _MASKS_AT_ONCE)
+    return np.concatenate(
+        [np.zeros(0), *(np.atleast_1d(rle_tools.area(masks[i : i + _MASKS_AT_ONCE])) for i in blocks)]
+    )
