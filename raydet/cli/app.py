@@ -19,9 +19,12 @@ from raydet.cli.options import RunFailed
 COMMANDS = {
     "train": "train a detector on Ray workers, or with --local in this process",
     "test": "run a checkpoint over a data set and measure it",
+    "eval-metric": "measure results that a test wrote to a file",
     "infer": "find objects in pictures",
     "config": "print a whole config, or check it",
     "doctor": "show what this machine offers and what is missing",
+    "check-data": "scan a data set for broken images and annotations",
+    "browse": "draw what each step of a pipeline makes of the images",
     "demo": "train, evaluate and draw on a small real data set that comes with raydet",
 }
 EXAMPLES = """examples:
@@ -81,7 +84,7 @@ def _parser(command: str | None) -> tuple[_Parser, dict[str, ModuleType]]:
         if name != command:
             commands.add_parser(name, help=summary, parents=[shared])
             continue
-        modules[name] = importlib.import_module(f"raydet.cli.{name}")
+        modules[name] = importlib.import_module(f"raydet.cli.{name.replace('-', '_')}")
         modules[name].add_arguments(
             commands.add_parser(
                 name,

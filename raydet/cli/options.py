@@ -40,6 +40,16 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ...; auto takes a GPU if there is one")
 
 
+def add_evaluation(parser: argparse.ArgumentParser) -> None:
+    """What to measure, and on which data."""
+    from raydet.config import DictAction
+
+    parser.add_argument("--eval", nargs="+", metavar="METRIC", help="bbox, segm, proposal, mAP ...; else the config's")
+    parser.add_argument("--eval-options", nargs="+", action=DictAction, default={}, metavar="KEY=VALUE")
+    parser.add_argument("--format-only", action="store_true", help="write files for a test server instead of measuring")
+    parser.add_argument("--split", choices=("test", "val"), default="test", help="data.test or data.val of the config")
+
+
 def load_config(args: argparse.Namespace, path: Any = None) -> Any:
     """The config that the arguments name, with the changes that they ask for."""
     from raydet.config import Config

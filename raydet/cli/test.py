@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import pickle
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from raydet.cli.options import add_config, add_device, load_config, resolve_device
+from raydet.cli.options import add_config, add_device, add_evaluation, load_config, resolve_device
 from raydet.cli.run_folder import find_checkpoint
 
 EXAMPLES = """examples:
@@ -20,17 +19,12 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from raydet.config import DictAction
-
     add_config(parser)
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="file, or run folder: its best or newest checkpoint")
-    parser.add_argument("--eval", nargs="+", metavar="METRIC", help="bbox, segm, proposal, mAP ...; else the config's")
-    parser.add_argument("--eval-options", nargs="+", action=DictAction, default={}, metavar="KEY=VALUE")
-    parser.add_argument("--out", metavar="FILE", help="also write the raw results to a .pkl or .json file")
-    parser.add_argument("--format-only", action="store_true", help="write files for a test server instead of measuring")
+    add_evaluation(parser)
+    parser.add_argument("--out", metavar="FILE", help="also write the raw results: .pkl, .json or .parquet")
     parser.add_argument("--show-dir", metavar="DIR", help="also draw the results")
     parser.add_argument("--show-score-thr", type=float, default=0.3, metavar="S", help="least score drawn (0.3)")
-    parser.add_argument("--split", choices=("test", "val"), default="test", help="data.test or data.val of the config")
     parser.add_argument("--work-dir", metavar="DIR", help="where eval.json goes; the run folder if one is given")
     add_device(parser)
 
@@ -65,14 +59,13 @@ def run(args: argparse.Namespace) -> int:
 def _draw(cfg: Any, args: argparse.Namespace, results_file: Path) -> int:
     from raydet.config import compat_cfg, update_data_root
     from raydet.engine.data import evaluation_dataset
+    from raydet.evaluation import read_results
     from raydet.visualization import image_file, show_result
 
-    if results_file.suffix == ".json":
-        raise ValueError("--show-dir needs --out with a .pkl file, or none")
     cfg = compat_cfg(cfg)
     update_data_root(cfg)
     dataset = evaluation_dataset(cfg, args.split)
-    results = pickle.loads(results_file.read_bytes())  # written a moment ago
+    results = read_results(results_file)
     for i, result in enumerate(results):
         image = image_file(dataset, i)
         show_result(dataset, image, result, args.show_score_thr, Path(args.show_dir, image.name))

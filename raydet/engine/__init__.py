@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from raydet.engine.parallel import is_module_wrapper
     from raydet.engine.random import set_random_seed
     from raydet.engine.runner import EpochBasedRunner, IterBasedRunner
-    from raydet.engine.testing import run_test, test
+    from raydet.engine.testing import evaluate_file, run_test, test
     from raydet.engine.training import TrainingResult, run_training
 
 _PLACES = {
@@ -40,6 +40,7 @@ _PLACES = {
     "TrainingResult": "raydet.engine.training",
     "auto_scale_lr": "raydet.engine.lr_scaling",
     "build_optimizer": "raydet.engine.optimizers",
+    "evaluate_file": "raydet.engine.testing",
     "get_logger": "raydet.engine.logging",
     "inference_detector": "raydet.engine.inference",
     "init_detector": "raydet.engine.inference",
@@ -69,6 +70,7 @@ __all__ = [
     "TrainingResult",
     "auto_scale_lr",
     "build_optimizer",
+    "evaluate_file",
     "get_logger",
     "inference_detector",
     "init_detector",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from raydet.engine.environment import Environment, LocalEnvironment, check_work_
 from raydet.engine.logging import get_logger
 from raydet.engine.parallel import unwrap
 from raydet.engine.progress import Display
+from raydet.evaluation.result_files import check_ending, check_results, read_results, write_results
 
 _OF_HOOK = frozenset(
     {"interval", "start", "by_epoch", "save_best", "rule", "dynamic_intervals", "greater_keys", "less_keys", "out_dir"}
@@ -118,7 +118,7 @@ def evaluate_detector(
         work_dir: folder for results; the config's `work_dir`, or `work_dirs/<config>`, when None.
         eval_metrics: such as "bbox" or ["bbox", "segm"]; the config's `evaluation.metric` when None.
         eval_options: more arguments of `dataset.evaluate` (with `format_only`, of `dataset.format_results`).
-        out: file for the raw results: `.pkl` (lists and arrays) or `.json`.
+        out: file for the raw results: `.pkl` (lists and arrays), `.json` or `.parquet` (one row per detection).
         format_only: write the files of a test server instead of computing metrics.
         split: "test" or "val".
         device: such as "cuda:1"; the first GPU, else the CPU, when None.
@@ -132,10 +132,9 @@ def evaluate_detector(
         ValueError: `out` has another ending, or the split is not in the config.
     """
     cfg = Config.fromfile(str(cfg)) if isinstance(cfg, (str, Path)) else cfg
-    _check_out(out)
-    ensure_valid(cfg)
-    cfg = compat_cfg(cfg)
-    update_data_root(cfg)
+    if out is not None:
+        check_ending(out)
+    cfg = _ready(cfg)
     environment = environment or LocalEnvironment(_work_dir(cfg, work_dir), device)
     check_work_dir(environment.work_dir)
     logger = get_logger(log_level=cfg.get("log_level", "INFO"), rank=environment.rank)
@@ -149,13 +148,10 @@ def evaluate_detector(
     if results is None:
         return {}
     if out is not None:
-        write_results(results, Path(out))
+        write_results(results, out)
         logger.info(f"results written to {out}")
     if format_only:
-        dataset.format_results(
-            results, **{"jsonfile_prefix": str(environment.work_dir / "results"), **(eval_options or {})}
-        )
-        logger.info(f"formatted results written to {environment.work_dir}")
+        format_results(dataset, results, environment.work_dir, eval_options, logger)
         return {}
     metrics = evaluate_results(cfg, dataset, results, eval_metrics, eval_options, logger)
     _write_json(metrics, environment.work_dir / "eval.json")
@@ -164,6 +160,57 @@ def evaluate_detector(
 
 test = evaluate_detector
 """The 2.x verb."""
+
+
+def evaluate_file(
+    cfg: Config | str | Path,
+    results_file: str | Path,
+    *,
+    eval_metrics: str | Sequence[str] | None = None,
+    eval_options: Mapping[str, Any] | None = None,
+    format_only: bool = False,
+    split: str = "test",
+) -> dict[str, Any]:
+    """Measure results that a test wrote to a file.
+
+    Args:
+        cfg: config, or its file.
+        results_file: see `raydet.evaluation.result_files.read_results`.
+        eval_metrics: as for `evaluate_detector`.
+        eval_options: as for `evaluate_detector`.
+        format_only: write the files of a test server, beside the results, instead of computing metrics.
+        split: "test" or "val", the one that the results are of.
+
+    Returns:
+        Metrics by name.
+
+    Raises:
+        ValueError: the file holds no results, or those of another data set.
+    """
+    cfg = _ready(Config.fromfile(str(cfg)) if isinstance(cfg, (str, Path)) else cfg)
+    results = read_results(results_file)
+    dataset = evaluation_dataset(cfg, split)
+    check_results(results, dataset, results_file)
+    if format_only:
+        format_results(dataset, results, Path(results_file).parent, eval_options, get_logger())
+        return {}
+    return evaluate_results(cfg, dataset, results, eval_metrics, eval_options)
+
+
+def format_results(
+    dataset: Any, results: list[Any], folder: Path, options: Mapping[str, Any] | None, logger: Any
+) -> None:
+    """Write the files of a test server, to `folder` unless the options say where."""
+    dataset.format_results(results, **{"jsonfile_prefix": str(folder / "results"), **(options or {})})
+    logger.info(f"formatted results written to {folder}")
+
+
+def _ready(cfg: Config) -> Config:
+    """A checked config in the newest form of 2.x, with its data where `MMDET_DATASETS` says."""
+    ensure_valid(cfg)
+    cfg = compat_cfg(cfg)
+    update_data_root(cfg)
+    return cfg
 
 
 def evaluate_results(
@@ -181,16 +228,6 @@ def evaluate_results(
     return dict(dataset.evaluate(results, logger=logger, **{**options, **(eval_options or {})}))
 
 
-def write_results(results: list[Any], path: Path) -> None:
-    """Raw results as `.pkl` (lists, tuples, dicts and numpy arrays only) or `.json`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".json":
-        _write_json(results, path)
-    else:
-        with path.open("wb") as file:
-            pickle.dump(results, file, protocol=4)
-
-
 def _write_json(value: Any, path: Path) -> None:
     path.write_text(json.dumps(value, default=_as_json), encoding="utf-8")
 
@@ -200,14 +237,7 @@ def _as_json(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, bytes):
-        return value.decode("ascii")
     raise TypeError(f"a {type(value).__name__} cannot be written as json")
-
-
-def _check_out(out: str | Path | None) -> None:
-    if out is not None and Path(out).suffix not in (".pkl", ".pickle", ".json"):
-        raise ValueError(f"out must end with .pkl or .json, got {str(out)!r}")
 
 
 def _work_dir(cfg: Config, work_dir: str | Path | None) -> Path:

@@ -31,7 +31,7 @@ def test_test_with_format_only_writes_result_files(run_folder, tmp_path):
     ("arguments", "message"),
     [
         (["--eval", "mAP"], "metric mAP is not supported"),
-        (["--out", "results.txt"], ".pkl or .json"),
+        (["--out", "results.txt"], ".pkl, .json or .parquet"),
         (["--cfg-options", "model.neck.type=FPM"], "FPM"),
     ],
 )
