@@ -3,11 +3,13 @@
 from raydet.datasets.bad_samples import BadSampleCounter, BadSamplePolicy, list_in
 from raydet.datasets.builder import DATASETS, PIPELINES, build_dataset
 from raydet.datasets.carrier import Carrier, LoaderCarrier
+from raydet.datasets.cityscapes import CityscapesDataset
 from raydet.datasets.coco import CocoDataset
 from raydet.datasets.coco_occluded import OccludedSeparatedCocoDataset
 from raydet.datasets.coco_panoptic import CocoPanopticDataset
 from raydet.datasets.collate import collate
 from raydet.datasets.custom import CustomDataset
+from raydet.datasets.deepfashion import DeepFashionDataset
 from raydet.datasets.device import plan_normalization, to_device, without_normalization
 from raydet.datasets.loaders import (
     bad_sample_policy,
@@ -16,6 +18,9 @@ from raydet.datasets.loaders import (
     loader_settings,
     make_plan,
 )
+from raydet.datasets.lvis import LVISDataset, LVISV05Dataset, LVISV1Dataset
+from raydet.datasets.objects365 import Objects365V1Dataset, Objects365V2Dataset
+from raydet.datasets.open_images import OpenImagesChallengeDataset, OpenImagesDataset
 from raydet.datasets.parcel import Parcel, read_parcel
 from raydet.datasets.pipelines import get_loading_pipeline, replace_ImageToTensor
 from raydet.datasets.pixels import NormSpec
@@ -30,8 +35,11 @@ from raydet.datasets.samplers import (
     InfiniteGroupBatchSampler,
 )
 from raydet.datasets.seeding import drawn_from, sample_seed
+from raydet.datasets.voc import VOCDataset
+from raydet.datasets.wider_face import WIDERFaceDataset
 from raydet.datasets.wire import pack, unpack
 from raydet.datasets.wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
+from raydet.datasets.xml_style import XMLDataset
 
 __all__ = [
     "DATASETS",
@@ -40,12 +48,14 @@ __all__ = [
     "BadSamplePolicy",
     "BatchReader",
     "Carrier",
+    "CityscapesDataset",
     "ClassAwareSampler",
     "ClassBalancedDataset",
     "CocoDataset",
     "CocoPanopticDataset",
     "ConcatDataset",
     "CustomDataset",
+    "DeepFashionDataset",
     "DistributedGroupSampler",
     "DistributedSampler",
     "Draw",
@@ -53,11 +63,21 @@ __all__ = [
     "IndexPlan",
     "InfiniteBatchSampler",
     "InfiniteGroupBatchSampler",
+    "LVISDataset",
+    "LVISV05Dataset",
+    "LVISV1Dataset",
     "LoaderCarrier",
     "NormSpec",
+    "Objects365V1Dataset",
+    "Objects365V2Dataset",
     "OccludedSeparatedCocoDataset",
+    "OpenImagesChallengeDataset",
+    "OpenImagesDataset",
     "Parcel",
     "RepeatDataset",
+    "VOCDataset",
+    "WIDERFaceDataset",
+    "XMLDataset",
     "bad_sample_policy",
     "build_carrier",
     "build_dataloader",

@@ -7,27 +7,19 @@ import io
 import logging
 import tempfile
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pycocotools.coco import COCO
 
 from raydet.datasets import coco_results
+from raydet.datasets.class_names import names_of, palette_of
 from raydet.datasets.coco_reader import make_table, read_coco, read_content
 from raydet.datasets.custom import MIN_SIZE, CustomDataset
 from raydet.datasets.log import say_once
 from raydet.datasets.table import CocoTable, PackedRecords, narrowed
 
-COCO_CLASSES = (
-    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
-    "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant",
-    "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard",
-    "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle",
-    "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange", "broccoli",
-    "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch", "potted plant", "bed", "dining table", "toilet",
-    "tv", "laptop", "mouse", "remote", "keyboard", "cell phone", "microwave", "oven", "toaster", "sink",
-    "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
-)  # fmt: skip
+COCO_CLASSES = names_of("coco")
 
 
 class CocoIndex(COCO):
@@ -68,6 +60,8 @@ class CocoIndex(COCO):
 class CocoDataset(CustomDataset):
     """Images with boxes and masks from a COCO annotation file.
 
+    A subclass whose `CLASSES` is None takes them from its file.
+
     Attributes:
         img_ids: id of each image.
         cat_ids: ids of the categories named in `classes`, in the order of the file.
@@ -75,6 +69,7 @@ class CocoDataset(CustomDataset):
     """
 
     CLASSES: Sequence[str] | None = COCO_CLASSES
+    PALETTE: ClassVar[Any] = palette_of("coco")
     METRIC = "coco"
 
     def load_annotations(self, ann_file: str) -> PackedRecords:
@@ -83,6 +78,8 @@ class CocoDataset(CustomDataset):
         self._index: CocoIndex | None = None
         self._positions = narrowed(np.arange(len(self._table.images)))
         self.img_ids: list[int] = self._table.image_ids.tolist()
+        if self.CLASSES is None:  # as LVIS and Objects365, whose many classes only their files say
+            self.CLASSES = tuple(each["name"] for each in self._table.category_records)
         wanted = set(self.CLASSES or ())
         self.cat_ids = [each["id"] for each in self._table.category_records if each["name"] in wanted]
         self.cat2label = {category: label for label, category in enumerate(self.cat_ids)}

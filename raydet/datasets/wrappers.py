@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import copy
+import functools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from torch.utils.data import ConcatDataset as TorchConcatDataset
 from raydet.datasets.builder import build_all, build_dataset
 from raydet.datasets.coco import CocoDataset
 from raydet.datasets.log import LOGGER
+
+_OF_A_SAMPLE = ("get_ann_info", "image_size", "image_level_labels")
+"""What metrics ask data sets about one sample."""
 
 
 class ConcatDataset(TorchConcatDataset[Any]):
@@ -51,13 +55,15 @@ class ConcatDataset(TorchConcatDataset[Any]):
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Categories of one sample."""
-        dataset, position = self.locate(idx)
-        return dataset.get_cat_ids(position)  # type: ignore[no-any-return]
+        return self._of_sample("get_cat_ids", idx)  # type: ignore[no-any-return]
 
     def get_ann_info(self, idx: int) -> Any:
         """Annotation of one sample."""
+        return self._of_sample("get_ann_info", idx)
+
+    def _of_sample(self, method: str, idx: int) -> Any:
         dataset, position = self.locate(idx)
-        return dataset.get_ann_info(position)
+        return getattr(dataset, method)(position)
 
     def get_cat2imgs(self) -> dict[int, list[int]]:
         """Positions of the samples that show each class."""
@@ -84,8 +90,12 @@ class ConcatDataset(TorchConcatDataset[Any]):
         return scores
 
     def _evaluate_jointly(self, results: Sequence[Any], logger: Any, **kwargs: Any) -> dict[str, Any]:
+        """Evaluate the first part with the samples of all; what is asked of a sample comes from its own part."""
         whole: Any = copy.copy(self.datasets[0])
         whole.data_infos = [info for each in self.datasets for info in each.data_infos]  # type: ignore[attr-defined]
+        for method in _OF_A_SAMPLE:
+            if hasattr(whole, method):
+                setattr(whole, method, functools.partial(self._of_sample, method))
         return whole.evaluate(results, logger=logger, **kwargs)  # type: ignore[no-any-return]
 
 

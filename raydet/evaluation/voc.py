@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,18 +44,16 @@ def evaluate_voc(
         KeyError: unknown metric.
         ValueError: more than one metric.
     """
-    name = _single(metric)
-    thresholds = [float(each) for each in np.atleast_1d(np.asarray(iou_thr, dtype=np.float64))]
+    name = single_metric(metric, METRICS)
+    thresholds = as_thresholds(iou_thr)
     annotations = [dataset.get_ann_info(i) for i in range(len(dataset))]
     year = getattr(dataset, "year", None)
     if name == "recall":
         truths = [annotation["bboxes"] for annotation in annotations]
         return _recalls(truths, results, proposal_nums, thresholds, logger, use_legacy_coordinate=year is not None)
-    scores: dict[str, Any] = {"mAP": 0.0}
-    means = []
-    for threshold in thresholds:
-        say(f"\n{'-' * 15}iou_thr: {threshold}{'-' * 15}", logger)
-        mean_ap, _ = eval_map(
+
+    def mean_ap(threshold: float) -> Any:
+        return eval_map(
             results,
             annotations,
             scale_ranges=None if year is not None else scale_ranges,
@@ -63,19 +61,41 @@ def evaluate_voc(
             dataset="voc07" if year == 2007 else dataset.CLASSES,
             logger=logger,
             use_legacy_coordinate=year is not None,
-        )
-        means.append(float(np.mean(mean_ap)))
+        )[0]
+
+    return scores_at(thresholds, mean_ap, logger)
+
+
+def scores_at(thresholds: Sequence[float], mean_ap: Callable[[float], Any], logger: Logger = None) -> dict[str, Any]:
+    """`mAP`, the mean over thresholds, and `AP50` and so on for each of them.
+
+    Args:
+        thresholds: overlaps from which a detection is right.
+        mean_ap: gives the mean AP at one threshold, or one for each range of sizes.
+        logger: where a line goes before each.
+    """
+    scores: dict[str, Any] = {"mAP": 0.0}
+    means = []
+    for threshold in thresholds:
+        say(f"\n{'-' * 15}iou_thr: {threshold}{'-' * 15}", logger)
+        means.append(float(np.mean(mean_ap(threshold))))
         scores[f"AP{int(threshold * 100):02d}"] = round(means[-1], 3)
     scores["mAP"] = sum(means) / len(means)
     return scores
 
 
-def _single(metric: str | Sequence[str]) -> str:
+def as_thresholds(values: Any) -> list[float]:
+    """One number or several, as a list."""
+    return [float(each) for each in np.atleast_1d(np.asarray(values, dtype=np.float64))]
+
+
+def single_metric(metric: str | Sequence[str], known: Sequence[str]) -> str:
+    """The one metric asked for; KeyError when it is not `known`, ValueError when there are several."""
     names = [metric] if isinstance(metric, str) else list(metric)
     if len(names) != 1:
-        raise ValueError(f"expected one metric out of {', '.join(METRICS)}, got {names}")
-    if names[0] not in METRICS:
-        raise KeyError(f"metric {names[0]} is not supported; expected one of {', '.join(METRICS)}")
+        raise ValueError(f"expected one metric out of {', '.join(known)}, got {names}")
+    if names[0] not in known:
+        raise KeyError(f"metric {names[0]} is not supported; expected one of {', '.join(known)}")
     return names[0]
 
 
