@@ -1,0 +1,210 @@
+"""The metrics of LVIS (arXiv:1908.03195).
+
+Nobody marked all objects of all of its many classes in every image. Each image has classes that it shows, classes that
+people looked for in vain, and classes of which only some objects are marked; detections of any other class say nothing,
+and those of the last kind are not wrong where they match nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from raydet.evaluation.coco import check_results, evaluate_coco, known, result_rows
+from raydet.evaluation.coco_columns import Found, Truths, found_in, take, truths_of
+from raydet.evaluation.coco_engine import Curves, compute_curves
+from raydet.evaluation.coco_matching import Request
+from raydet.evaluation.coco_summary import AREAS, mean_of_measured
+from raydet.evaluation.report import Logger, class_table, say, text_table
+
+METRICS = ("bbox", "segm", "proposal", "proposal_fast")
+MAX_DETS = 300
+
+
+class Item(NamedTuple):
+    """One of the numbers: a mean of precision (AP) or recall (AR).
+
+    Attributes:
+        kind: "AP" or "AR".
+        iou: one overlap, or None for all that were asked for.
+        area: one of `AREAS`.
+        frequency: "r", "c" or "f" for rare, common or frequent classes, None for all.
+    """
+
+    kind: str
+    iou: float | None = None
+    area: str = "all"
+    frequency: str | None = None
+
+
+ITEMS = {
+    "AP": Item("AP"),
+    "AP50": Item("AP", iou=0.5),
+    "AP75": Item("AP", iou=0.75),
+    "APs": Item("AP", area="small"),
+    "APm": Item("AP", area="medium"),
+    "APl": Item("AP", area="large"),
+    "APr": Item("AP", frequency="r"),
+    "APc": Item("AP", frequency="c"),
+    "APf": Item("AP", frequency="f"),
+    f"AR@{MAX_DETS}": Item("AR"),
+    f"ARs@{MAX_DETS}": Item("AR", area="small"),
+    f"ARm@{MAX_DETS}": Item("AR", area="medium"),
+    f"ARl@{MAX_DETS}": Item("AR", area="large"),
+}
+
+
+def evaluate_lvis(
+    dataset: Any,
+    results: Sequence[Any],
+    metric: str | Sequence[str] = "bbox",
+    logger: Logger = None,
+    jsonfile_prefix: str | None = None,
+    classwise: bool = False,
+    proposal_nums: Sequence[int] = (100, 300, 1000),
+    iou_thrs: float | Sequence[float] | np.ndarray | None = None,
+    metric_items: str | Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Evaluate the results of a whole data set in the way of LVIS: the best 300 detections of each image count.
+
+    Args:
+        dataset: as for `evaluate_coco`; its records of images have `neg_category_ids` and
+            `not_exhaustive_category_ids`, its categories a `frequency`.
+        results: one 2.x result per image.
+        metric: any of "bbox", "segm", "proposal" (recall whatever the class) and "proposal_fast".
+        logger: where tables go.
+        jsonfile_prefix: also write the results to `<prefix>.bbox.json` and so on.
+        classwise: also print the AP of each class.
+        proposal_nums: numbers of proposals, for "proposal_fast".
+        iou_thrs: overlaps to average over; 0.5, 0.55, ... 0.95 when left out.
+        metric_items: which of `ITEMS` to return; the nine APs, or for "proposal" the four ARs, when left out.
+
+    Returns:
+        `bbox_AP`, `bbox_AP50`, ..., rounded to four digits, -1 where nothing could be measured, and
+        `bbox_mAP_copypaste`, the same as text; `AR@300` and so on for "proposal".
+
+    Raises:
+        KeyError: unknown metric or metric item, or the results lack what a metric needs.
+        ValueError: the results do not belong to the data set.
+    """
+    metrics = known([metric] if isinstance(metric, str) else list(metric), METRICS, "metric")
+    items = known([metric_items] if isinstance(metric_items, str) else metric_items or [], ITEMS, "metric item")
+    check_results(dataset, results)
+    if jsonfile_prefix is not None:
+        dataset.format_results(results, jsonfile_prefix=jsonfile_prefix)
+    rows = result_rows(dataset, results) if set(metrics) - {"proposal_fast"} else {}
+    scores: dict[str, Any] = {}
+    for name in metrics:
+        if name == "proposal_fast":
+            scores.update(evaluate_coco(dataset, results, name, logger, None, False, proposal_nums, iou_thrs))
+            continue
+        say(f"Evaluating {name}...", logger)
+        if name not in rows:
+            raise KeyError(f"{name} is not in results; this model yields {', '.join(rows)}")
+        if not rows[name]:
+            say("The results of the whole data set are empty: not a single detection.", logger)
+            break
+        request = _request(dataset, name, iou_thrs)
+        curves = _curves(dataset, found_in(rows[name], request.iou_type), request)
+        summary = _summarize(curves, request, _frequencies(dataset, request))
+        say("\n" + text_table(["metric", *summary], [[name, *(f"{each:.4f}" for each in summary.values())]]), logger)
+        if classwise and request.use_categories:
+            say("\n" + _classwise_table(dataset, curves), logger)
+        scores.update(_chosen(summary, name, items))
+    return scores
+
+
+def _request(dataset: Any, metric: str, iou_thrs: Any) -> Request:
+    thresholds = np.linspace(0.5, 0.95, 10) if iou_thrs is None else np.atleast_1d(np.asarray(iou_thrs, np.float64))
+    return Request(
+        iou_type="segm" if metric == "segm" else "bbox",
+        image_ids=dataset.img_ids,
+        category_ids=dataset.cat_ids,
+        iou_thrs=thresholds,
+        max_dets=[MAX_DETS],
+        use_categories=metric != "proposal",
+    )
+
+
+def _curves(dataset: Any, found: Found, request: Request) -> Curves:
+    truths = truths_of(dataset.coco, request.iou_type)
+    nothing = np.zeros(len(truths), bool)
+    truths = replace(truths, crowd=nothing, ignored=nothing)  # LVIS knows neither
+    # the LVIS package takes the size of a detection from its box, also when masks are compared
+    found = _best_of_each_image(replace(found, areas=found.boxes[:, 2] * found.boxes[:, 3]), MAX_DETS)
+    if request.use_categories:
+        found = _federated(found, truths, dict(zip(dataset.img_ids, dataset.data_infos, strict=True)))
+    else:  # proposals have no class: whatever number their rows were written with, they count
+        found = replace(found, categories=np.full(len(found), request.category_ids[0]))
+    return compute_curves(truths, found, request)
+
+
+def _best_of_each_image(found: Found, count: int) -> Found:
+    order = np.lexsort((-found.scores, found.images))
+    images = found.images[order]
+    rank = np.arange(len(order)) - np.searchsorted(images, images)
+    return take(found, np.sort(order[rank < count]))
+
+
+def _federated(found: Found, truths: Truths, images: Mapping[int, Mapping[str, Any]]) -> Found:
+    """Detections of classes that people looked for in the image; those that only some objects are marked of are spared.
+
+    Args:
+        found: the detections.
+        truths: the objects.
+        images: records of the images by their id.
+    """
+    absent = _pairs((i, k) for i, image in images.items() for k in image.get("neg_category_ids", ()))
+    partial = _pairs((i, k) for i, image in images.items() for k in image.get("not_exhaustive_category_ids", ()))
+    present = _keys(truths.images, truths.categories)
+    looked_for = np.isin(_keys(found.images, found.categories), np.concatenate([present, absent]))
+    found = take(found, np.flatnonzero(looked_for))
+    return replace(found, spared=np.isin(_keys(found.images, found.categories), partial))
+
+
+def _pairs(pairs: Iterable[tuple[int, int]]) -> np.ndarray:
+    images, categories = np.array(list(pairs), np.int64).reshape(-1, 2).T
+    return _keys(images, categories)
+
+
+def _keys(images: np.ndarray, categories: np.ndarray) -> np.ndarray:
+    """One number for each pair; LVIS has far fewer categories than 2 ** 20."""
+    keys: np.ndarray = (images.astype(np.int64) << 20) + categories
+    return keys
+
+
+def _frequencies(dataset: Any, request: Request) -> np.ndarray:
+    """`(K,)` "r", "c" or "f" of each category, in the order of the curves."""
+    ordered = sorted(request.category_ids) if request.use_categories else request.category_ids[:1]
+    return np.array([category.get("frequency", "") for category in dataset.coco.loadCats(list(ordered))])
+
+
+def _summarize(curves: Curves, request: Request, frequencies: np.ndarray) -> dict[str, float]:
+    return {name: round(_measure(item, curves, request, frequencies), 4) for name, item in ITEMS.items()}
+
+
+def _measure(item: Item, curves: Curves, request: Request, frequencies: np.ndarray) -> float:
+    values = (curves.precision if item.kind == "AP" else curves.recall)[..., AREAS.index(item.area), -1]
+    if item.iou is not None:
+        values = values[np.isclose(request.iou_thrs, item.iou)]
+    if item.frequency is not None:
+        values = values[..., frequencies == item.frequency]
+    return mean_of_measured(values)
+
+
+def _classwise_table(dataset: Any, curves: Curves) -> str:
+    categories = dataset.coco.loadCats(sorted(dataset.cat_ids))
+    values = [mean_of_measured(curves.precision[:, :, k, 0, -1], nothing=np.nan) for k in range(len(categories))]
+    return class_table([each["name"] for each in categories], [f"{value:.3f}" for value in values], "AP")
+
+
+def _chosen(summary: Mapping[str, float], metric: str, items: Sequence[str]) -> dict[str, Any]:
+    if metric == "proposal":
+        return {item: summary[item] for item in items or [name for name, each in ITEMS.items() if each.kind == "AR"]}
+    names = [name for name, each in ITEMS.items() if each.kind == "AP"]
+    scores: dict[str, Any] = {f"{metric}_{item}": summary[item] for item in items or names}
+    scores[f"{metric}_mAP_copypaste"] = " ".join(f"{name}:{summary[name]:.4f}" for name in names)
+    return scores
