@@ -19,6 +19,7 @@ from raydet.datasets.loaders import (
     make_plan,
 )
 from raydet.datasets.lvis import LVISDataset, LVISV05Dataset, LVISV1Dataset
+from raydet.datasets.multi_image import MultiImageMixDataset
 from raydet.datasets.objects365 import Objects365V1Dataset, Objects365V2Dataset
 from raydet.datasets.open_images import OpenImagesChallengeDataset, OpenImagesDataset
 from raydet.datasets.parcel import Parcel, read_parcel
@@ -67,6 +68,7 @@ __all__ = [
     "LVISV05Dataset",
     "LVISV1Dataset",
     "LoaderCarrier",
+    "MultiImageMixDataset",
     "NormSpec",
     "Objects365V1Dataset",
     "Objects365V2Dataset",

@@ -57,6 +57,22 @@ def describe(dataset: Any, index: int, error: Exception) -> dict[str, Any]:
     return {"index": index, "file": name, "error": f"{type(error).__name__}: {error}"}
 
 
+def placeholder_of(dataset: Any, index: int) -> Mapping[str, Any]:
+    """A sample of a data set, or of one inside, with a black image and without objects.
+
+    Raises:
+        BadSampleError: the data set cannot make one.
+    """
+    while hasattr(dataset, "locate") and not hasattr(dataset, "placeholder"):
+        dataset, index = dataset.locate(index)
+    sample = dataset.placeholder(index) if hasattr(dataset, "placeholder") else None
+    if sample is None:
+        raise BadSampleError(
+            f"{type(dataset).__name__} cannot make a placeholder for sample {index}; use data.bad_samples.policy='skip'"
+        )
+    return sample  # type: ignore[no-any-return]
+
+
 class BadSampleCounter:
     """Counts the bad samples of a run on one rank, lists them, and stops the run when there are too many.
 

@@ -17,7 +17,7 @@ from raydet.registry import METRICS
 from raydet.transforms import Compose
 from raydet.transforms.base import Results
 from raydet.transforms.files import DISK
-from raydet.transforms.loading import LoadImageFromFile, add_image
+from raydet.transforms.loading import LoadImageFromFile, enter_image
 
 MIN_SIZE = 32
 _NO_BOXES = np.zeros((0, 4), np.float32)
@@ -212,7 +212,8 @@ class CustomDataset(Dataset[Results]):
         sample: Results | None = self._record(idx, ann_info)
         assert sample is not None
         size = (int(sample["img_info"]["height"]), int(sample["img_info"]["width"]))
-        add_image(sample, np.zeros((*size, 3), np.uint8), self.filename(idx))
+        name = sample["img_info"]["filename"]
+        enter_image(sample, np.zeros((*size, 3), np.uint8), self.filename(idx), name)
         for transform in self.pipeline.transforms:
             if sample is not None and not isinstance(transform, LoadImageFromFile):
                 sample = transform(sample)

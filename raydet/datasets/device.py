@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from raydet.datasets.log import say_once
+from raydet.datasets.multi_image import MultiImageMixDataset
 from raydet.datasets.pixels import NormSpec, normalize_images
-from raydet.transforms import Compose, DefaultFormatBundle, MultiScaleFlipAug, Normalize, Pad
+from raydet.transforms import AutoAugment, Compose, DefaultFormatBundle, MultiScaleFlipAug, Normalize, Pad
 from raydet.transforms.base import Results, Transform
 
 NORM_SPEC = "norm_spec"
@@ -31,9 +32,23 @@ _KEEP_UINT8 = (
     "RandomShift",
     "MinIoURandomCrop",
     "CutOut",
+    "Expand",
+    "RandomAffine",
+    "Shear",
+    "Translate",
+    "Rotate",
+    "ColorTransform",
+    "BrightnessTransform",
+    "ContrastTransform",
+    "EqualizeTransform",
+    "YOLOXHSVRandomAug",
+    "Mosaic",
+    "MixUp",
+    "CopyPaste",
     "SegRescale",
     "Pad",
 )
+_INSIDE_POLICIES = tuple(name for name in _KEEP_UINT8 if name != "Pad")
 _MAY_FOLLOW = ("Pad", "DefaultFormatBundle", "ImageToTensor", "ToTensor", "Collect", "SegRescale", "WrapFieldsToLists")
 
 
@@ -64,7 +79,7 @@ def plan_normalization(pipeline: Compose) -> tuple[Compose, NormSpec | None]:
         The pipeline itself and None when pixels are not uint8 before `Normalize`, or when more than padding and
         formatting (or a flip of what is not padded) follows it.
     """
-    steps = list(pipeline.transforms)
+    steps: list[Any] = list(pipeline.transforms)
     if steps and isinstance(steps[-1], MultiScaleFlipAug) and not _unsafe(steps[:-1], _KEEP_UINT8):
         inner, spec = plan_normalization(steps[-1].transforms)
         if spec is None:
@@ -74,12 +89,23 @@ def plan_normalization(pipeline: Compose) -> tuple[Compose, NormSpec | None]:
         return Compose([*steps[:-1], augmentation]), spec
     places = [i for i, step in enumerate(steps) if isinstance(step, Normalize)]
     if not places:
-        return pipeline, None
+        return _plan_floats(pipeline)
     reason = _obstacle(steps, places)
     if reason is not None:
         say_once(f"images are normalised on the CPU and travel as float32: {reason}", logging.INFO)
         return pipeline, None
     return _without(steps, places[0])
+
+
+def _plan_floats(pipeline: Compose) -> tuple[Compose, NormSpec | None]:
+    """The same for a pipeline that makes floats of pixels without normalising them."""
+    steps: list[Any] = list(pipeline.transforms)
+    bundles = [i for i, step in enumerate(steps) if isinstance(step, DefaultFormatBundle) and step.img_to_float]
+    if len(bundles) != 1 or _unsafe(steps[: bundles[0]], _KEEP_UINT8):
+        return pipeline, None
+    bundle = steps[bundles[0]]
+    spec = NormSpec((0.0,) * 3, (1.0,) * 3, False, batch_value=float(bundle.pad_val["img"]), padded_before=True)
+    return Compose([*steps[: bundles[0]], _as_uint8(bundle), *steps[bundles[0] + 1 :]]), spec
 
 
 def _obstacle(steps: Sequence[Any], places: Sequence[int]) -> str | None:
@@ -108,6 +134,11 @@ def _unsafe(steps: Sequence[Any], safe: Sequence[str]) -> str | None:
     for step in steps:
         name = type(step).__name__
         ours = type(step).__module__.startswith("raydet.")
+        if isinstance(step, AutoAugment) and safe is _KEEP_UINT8:
+            unsafe = _unsafe([each for policy in step.transforms for each in policy.transforms], _INSIDE_POLICIES)
+            if unsafe is not None:
+                return unsafe
+            continue
         floats = getattr(step, "to_float32", False) or getattr(step, "color_type", "color") not in _EIGHT_BIT_COLOR
         if not ours or name not in safe or floats:
             return name
@@ -173,9 +204,24 @@ def _rebuilt(dataset: Any, specs: list[NormSpec | None]) -> Any:
     elif type(dataset).__name__ == "ConcatDataset":
         changed.datasets = [_rebuilt(each, specs) for each in dataset.datasets]
         return changed if all(each is not None for each in changed.datasets) else None
+    elif isinstance(dataset, MultiImageMixDataset):
+        for loading in _loading_steps(dataset.dataset):
+            planned, spec = plan_normalization(Compose([*loading, *dataset.pipeline]))
+            changed.pipeline = planned.transforms[len(loading) :]
+            specs.append(spec)
     else:
         return None
     return changed
+
+
+def _loading_steps(dataset: Any) -> list[Sequence[Any]]:
+    """The pipelines of the innermost data sets of a tree; `[None]`, which nothing is known of, for what has none."""
+    if isinstance(dataset, MultiImageMixDataset):
+        return [[None]]
+    inner = getattr(dataset, "datasets", None) or ([dataset.dataset] if hasattr(dataset, "dataset") else [])
+    if inner:
+        return [steps for each in inner for steps in _loading_steps(each)]
+    return [getattr(getattr(dataset, "pipeline", None), "transforms", [None])]
 
 
 def to_device(batch: Mapping[str, Any], device: torch.device | str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from raydet.datasets.bad_samples import BAD_SAMPLES, BadSamplePolicy, describe
+from raydet.datasets.bad_samples import BAD_SAMPLES, BadSamplePolicy, describe, placeholder_of
 from raydet.datasets.collate import Batch, collate
 from raydet.datasets.device import NORM_SPEC, without_normalization
 from raydet.datasets.order import flags_of
@@ -66,7 +66,7 @@ class BatchReader:
     def _replacement(self, draw: Draw, bad: list[dict[str, Any]]) -> Mapping[str, Any]:
         """What stands in for a bad sample; the same on every run, since it depends on the draw alone."""
         if self.policy.kind == "placeholder":
-            return _placeholder(self.dataset, draw.sample)
+            return placeholder_of(self.dataset, draw.sample)
         random = np.random.default_rng(draw.seed)
         for index in random.choice(_others(self.dataset, draw.sample), _ATTEMPTS).tolist():
             try:
@@ -86,14 +86,3 @@ def _others(dataset: Any, index: int) -> np.ndarray:
     flag, everything = flags_of(dataset), np.arange(len(dataset))
     others = everything[(flag == flag[index]) & (everything != index)]
     return others if len(others) else everything
-
-
-def _placeholder(dataset: Any, index: int) -> Mapping[str, Any]:
-    while hasattr(dataset, "locate"):
-        dataset, index = dataset.locate(index)
-    sample = dataset.placeholder(index) if hasattr(dataset, "placeholder") else None
-    if sample is None:
-        raise BadSampleError(
-            f"{type(dataset).__name__} cannot make a placeholder for sample {index}; use data.bad_samples.policy='skip'"
-        )
-    return sample  # type: ignore[no-any-return]

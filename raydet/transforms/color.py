@@ -81,5 +81,35 @@ class PhotoMetricDistortion(Transform):
         return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR))
 
 
+class YOLOXHSVRandomAug(Transform):
+    """Shift hue, saturation and value of an 8-bit image, each by a chance of one half (YOLOX, arXiv:2107.08430).
+
+    Args:
+        hue_delta: largest shift of the hue, in units of two degrees.
+        saturation_delta: largest shift of the saturation, in [0, 255].
+        value_delta: largest shift of the value, in [0, 255].
+    """
+
+    def __init__(self, hue_delta: int = 5, saturation_delta: int = 30, value_delta: int = 30) -> None:
+        self.hue_delta = hue_delta
+        self.saturation_delta = saturation_delta
+        self.value_delta = value_delta
+
+    def draw(self, results: Results) -> np.ndarray:
+        """`(3,)` int16 shifts."""
+        shifts = np.random.uniform(-1, 1, 3) * [self.hue_delta, self.saturation_delta, self.value_delta]
+        return (shifts * np.random.randint(0, 2, 3)).astype(np.int16)
+
+    def apply(self, results: Results, params: np.ndarray) -> Results:
+        image = results["img"]
+        if image.dtype != np.uint8:
+            raise ValueError(f"YOLOXHSVRandomAug needs uint8 images, got {image.dtype}; set to_float32=False")
+        values = np.arange(256)[:, None] + params
+        tables = np.stack([values[:, 0] % 180, *values[:, 1:].clip(0, 255).T], axis=1).astype(np.uint8)
+        hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_BGR2HSV), tables[None])
+        results["img"] = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+        return results
+
+
 def _perhaps(low: float, high: float) -> float | None:
     return np.random.uniform(low, high) if np.random.randint(2) else None

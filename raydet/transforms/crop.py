@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from raydet.transforms import boxes
+from raydet.transforms import boxes, objects
 from raydet.transforms.base import Results, Transform
 
 CROP_TYPES = ("relative_range", "relative", "absolute", "absolute_range")
@@ -24,6 +24,16 @@ class Window(NamedTuple):
     def cut(self, image: np.ndarray) -> np.ndarray:
         """The part of `image` inside."""
         return image[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    @property
+    def corners(self) -> np.ndarray:
+        """`(4,)` x1, y1, x2, y2."""
+        return np.array([self.left, self.top, self.left + self.width, self.top + self.height])
+
+    def move(self, found: np.ndarray, clip: bool) -> np.ndarray:
+        """Boxes `(G, 4)` of the image in pixels of the part, cut to it or not."""
+        moved = found - np.array([self.left, self.top] * 2, np.float32)
+        return boxes.clip(moved, (self.height, self.width)) if clip else moved
 
 
 class RandomCrop(Transform):
@@ -80,32 +90,18 @@ class RandomCrop(Transform):
             results[key] = params.cut(results[key])
             results["img_shape"] = results[key].shape
         for key in results.get("bbox_fields", []):
-            inside = self._crop_boxes(results, key, params)
+            results[key] = params.move(results[key], self.bbox_clip_border)
+            inside = boxes.has_area(results[key])
             if key == "gt_bboxes" and not inside.any() and not self.allow_negative_crop:
                 return None
-            self._crop_objects(results, key, params, np.flatnonzero(inside))
+            objects.keep(results, key, inside)
+            objects.crop_masks(results, key, params.corners)
+            masks = objects.companion(results, key, "masks")
+            if self.recompute_bbox and masks is not None:
+                results[key] = results[masks].get_bboxes()
         for key in results.get("seg_fields", []):
             results[key] = params.cut(results[key])
         return results
-
-    def _crop_boxes(self, results: Results, key: str, window: Window) -> np.ndarray:
-        moved = results[key] - np.array([window.left, window.top] * 2, np.float32)
-        results[key] = boxes.clip(moved, results["img_shape"]) if self.bbox_clip_border else moved
-        return boxes.has_area(results[key])
-
-    def _crop_objects(self, results: Results, key: str, window: Window, kept: np.ndarray) -> None:
-        """Keep the objects whose boxes are still inside, in `key` and in its labels and masks."""
-        results[key] = results[key][kept]
-        labels, masks = key.replace("bboxes", "labels"), key.replace("bboxes", "masks")
-        if key not in ("gt_bboxes", "gt_bboxes_ignore"):
-            return
-        if labels in results:
-            results[labels] = results[labels][kept]
-        if masks in results:
-            corners = np.array([window.left, window.top, window.left + window.width, window.top + window.height])
-            results[masks] = results[masks][kept].crop(corners)
-            if self.recompute_bbox:
-                results[key] = results[masks].get_bboxes()
 
 
 def _check_size(crop_size: Any, crop_type: str) -> None:

@@ -1,4 +1,4 @@
-"""Resizing, flipping and padding of numpy images `(H, W)` or `(H, W, C)`."""
+"""Resizing, flipping, padding, pasting and warping of numpy images `(H, W)` or `(H, W, C)`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def fit(size: Size, scale: float | Sequence[int]) -> Size:
         factor = float(scale)
     else:
         factor = min(max(scale) / max(size), min(scale) / min(size))
-    return int(size[0] * factor + 0.5), int(size[1] * factor + 0.5)
+    return max(int(size[0] * factor + 0.5), 1), max(int(size[1] * factor + 0.5), 1)
 
 
 def flip(image: np.ndarray, direction: str) -> np.ndarray:
@@ -89,3 +89,31 @@ def pad(image: np.ndarray, size: Size, value: float | Sequence[float]) -> np.nda
     padded[: image.shape[0], image.shape[1] :] = value
     padded[: image.shape[0], : image.shape[1]] = image
     return padded
+
+
+def paste(canvas: np.ndarray, image: np.ndarray, left: int, top: int) -> None:
+    """Write `image` into `canvas` with its upper left corner at (left, top), as far as it lies inside."""
+    y1, x1 = max(top, 0), max(left, 0)
+    part = image[y1 - top : max(canvas.shape[0] - top, 0), x1 - left : max(canvas.shape[1] - left, 0)]
+    canvas[y1 : y1 + part.shape[0], x1 : x1 + part.shape[1]] = part
+
+
+def warp(
+    image: np.ndarray,
+    matrix: np.ndarray,
+    size: Size,
+    value: float | Sequence[float] = 0,
+    interpolation: str = "bilinear",
+) -> np.ndarray:
+    """Move every pixel by the affine `matrix` `(2, 3)`.
+
+    Args:
+        image: `(H, W)` or `(H, W, C)`, at most four channels.
+        matrix: from points (x, y) of the image to points of the result.
+        size: (height, width) of the result.
+        value: where nothing comes from the image; one value, or one per channel.
+        interpolation: a key of `INTERPOLATIONS`.
+    """
+    fill = [float(value)] * 4 if isinstance(value, (int, float)) else [float(each) for each in value]
+    flags = INTERPOLATIONS[interpolation]
+    return np.asarray(cv2.warpAffine(image, matrix, (size[1], size[0]), flags=flags, borderValue=fill))

@@ -10,6 +10,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from raydet.structures import BitmapMasks, PolygonMasks
+from raydet.transforms import objects
 from raydet.transforms.base import Results, Transform
 from raydet.transforms.files import DISK, BadSampleError, read_image
 
@@ -41,13 +42,13 @@ class LoadImageFromFile(Transform):
         prefix = results.get("img_prefix")
         path = osp.join(prefix, name) if prefix is not None else name
         image = read_image(path, self.color_type, self.channel_order, self.file_client_args)
-        return add_image(results, image.astype(np.float32) if self.to_float32 else image, path)
+        return enter_image(results, image.astype(np.float32) if self.to_float32 else image, path, name)
 
 
-def add_image(results: Results, image: np.ndarray, path: str) -> Results:
-    """Enter an image, as loading leaves it, into a sample."""
+def enter_image(results: Results, image: np.ndarray, path: Any, name: Any) -> Results:
+    """Enter an image, as loading leaves it, into a sample; `path` and `name` of its file are None without one."""
     results["filename"] = path
-    results["ori_filename"] = results["img_info"]["filename"]
+    results["ori_filename"] = name
     results["img"] = image
     results["img_shape"] = image.shape
     results["ori_shape"] = image.shape
@@ -227,11 +228,9 @@ class FilterAnnotations(Transform):
         count = len(results["gt_bboxes"] if self.by_box else results["gt_masks"])
         if not count:
             return results
-        kept = np.flatnonzero(self._large_enough(results, count))
-        for key in ("gt_bboxes", "gt_labels", "gt_masks"):
-            if key in results:
-                results[key] = results[key][kept]
-        return None if self.keep_empty and not len(kept) else results
+        kept = self._large_enough(results, count)
+        objects.keep(results, "gt_bboxes", kept)
+        return None if self.keep_empty and not kept.any() else results
 
     def _large_enough(self, results: Results, count: int) -> np.ndarray:
         large = np.ones(count, bool)

@@ -1,4 +1,4 @@
-"""Resize to a drawn scale."""
+"""Resize to a drawn scale, and semantic maps by a factor."""
 
 from __future__ import annotations
 
@@ -127,6 +127,27 @@ class Resize(Transform):
         if self.keep_ratio:
             return masks.rescale(results["scale"])
         return masks.resize(results["img_shape"][:2])
+
+
+class SegRescale(Transform):
+    """Scale semantic maps alone, to the resolution of a head's output.
+
+    Args:
+        scale_factor: factor on both edges.
+        backend: "cv2" or "pillow".
+    """
+
+    def __init__(self, scale_factor: float = 1, backend: str = "cv2") -> None:
+        images.check_interpolation(backend, "nearest")
+        self.scale_factor = scale_factor
+        self.backend = backend
+
+    def apply(self, results: Results, params: None) -> Results:
+        for key in results.get("seg_fields", []):
+            height, width = results[key].shape[:2]
+            size = images.fit((width, height), self.scale_factor)
+            results[key] = images.resize(results[key], size, "nearest", self.backend)
+        return results
 
 
 def as_scales(img_scale: Any) -> list[tuple[int, int]] | None:

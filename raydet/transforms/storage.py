@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from raydet.transforms.embedded import read_embedded
 from raydet.transforms.object_store import list_objects, read_object, shown
 from raydet.transforms.patience import PATIENCE, persistently
 
@@ -29,8 +30,8 @@ def read_bytes(path: str | os.PathLike[str], file_client_args: FileClientArgs | 
     Storage that does not answer is waited for, see `raydet.transforms.patience`.
 
     Args:
-        path: a local path; a URI such as `s3://bucket/key`, `https://...` or `zip://archive.zip!/member`; or the key
-            in an archive.
+        path: a local path; a URI such as `s3://bucket/key`, `https://...`, `zip://archive.zip!/member` or
+            `parquet://file.parquet!row`; or the key in an archive.
         file_client_args: `dict(backend=..., ...)` with one of
             `disk` (the default): local paths and URIs;
             `s3`, with options of the client such as `endpoint_override`;
@@ -66,7 +67,7 @@ def read_bytes(path: str | os.PathLike[str], file_client_args: FileClientArgs | 
 
 
 def _is_remote(name: str) -> bool:
-    return "://" in name and not name.startswith(("file://", "zip://"))
+    return "://" in name.removeprefix("parquet://") and not name.startswith(("file://", "zip://"))
 
 
 def _missing(name: str, error: FileNotFoundError) -> str:
@@ -109,6 +110,8 @@ def _read_disk(path: str) -> bytes:
         return Path(path).read_bytes()
     if path.startswith(("http://", "https://")):
         return _read_http(path)
+    if path.startswith("parquet://"):
+        return read_embedded(path)
     archive, member = _split_zip(path)
     return _read_zip(member, archive) if archive else read_object(path)
 
