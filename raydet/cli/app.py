@@ -21,6 +21,7 @@ COMMANDS = {
     "test": "run a checkpoint over a data set and measure it",
     "eval-metric": "measure results that a test wrote to a file",
     "infer": "find objects in pictures",
+    "convert": "turn a data set into Parquet files",
     "config": "print a whole config, or check it",
     "doctor": "show what this machine offers and what is missing",
     "check-data": "scan a data set for broken images and annotations",

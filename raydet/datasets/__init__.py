@@ -23,6 +23,8 @@ from raydet.datasets.multi_image import MultiImageMixDataset
 from raydet.datasets.objects365 import Objects365V1Dataset, Objects365V2Dataset
 from raydet.datasets.open_images import OpenImagesChallengeDataset, OpenImagesDataset
 from raydet.datasets.parcel import Parcel, read_parcel
+from raydet.datasets.parquet import ParquetDataset
+from raydet.datasets.parquet_writer import write_parquet
 from raydet.datasets.pipelines import get_loading_pipeline, replace_ImageToTensor
 from raydet.datasets.pixels import NormSpec
 from raydet.datasets.plan import Draw, IndexPlan
@@ -41,6 +43,7 @@ from raydet.datasets.wider_face import WIDERFaceDataset
 from raydet.datasets.wire import pack, unpack
 from raydet.datasets.wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
 from raydet.datasets.xml_style import XMLDataset
+from raydet.datasets.yolo import YOLODataset
 
 __all__ = [
     "DATASETS",
@@ -76,10 +79,12 @@ __all__ = [
     "OpenImagesChallengeDataset",
     "OpenImagesDataset",
     "Parcel",
+    "ParquetDataset",
     "RepeatDataset",
     "VOCDataset",
     "WIDERFaceDataset",
     "XMLDataset",
+    "YOLODataset",
     "bad_sample_policy",
     "build_carrier",
     "build_dataloader",
@@ -98,4 +103,5 @@ __all__ = [
     "to_device",
     "unpack",
     "without_normalization",
+    "write_parquet",
 ]

@@ -102,6 +102,21 @@ class CocoTable:
         """Where the annotations of the image at position `image` stand."""
         return slice(int(self.offsets[image]), int(self.offsets[image + 1]))
 
+    def to_coco(self) -> dict[str, Any]:
+        """The table as the content of a COCO annotation file."""
+        columns = {
+            "id": self.ids.tolist(),
+            "image_id": np.repeat(self.image_ids, np.diff(self.offsets)).tolist(),
+            "category_id": self.categories.tolist(),
+            "bbox": self.boxes.tolist(),
+            "area": self.areas.tolist(),
+            "iscrowd": self.crowd.astype(int).tolist(),
+            "ignore": self.ignore.astype(int).tolist(),
+            "segmentation": self.segmentations,
+        }
+        annotations = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return {"images": list(self.images), "annotations": annotations, "categories": list(self.category_records)}
+
     def usable(self) -> np.ndarray:
         """`(A,)` bool: boxes that touch their image and have an area, in the sense of 2.x."""
         width, height = np.repeat(self.sizes, np.diff(self.offsets), axis=0).T

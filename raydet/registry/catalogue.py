@@ -101,6 +101,8 @@ DATASETS = {
     **_at("raydet.datasets.voc", "VOCDataset"),
     **_at("raydet.datasets.wider_face", "WIDERFaceDataset"),
     **_at("raydet.datasets.open_images", "OpenImagesDataset", "OpenImagesChallengeDataset"),
+    **_at("raydet.datasets.yolo", "YOLODataset"),
+    **_at("raydet.datasets.parquet", "ParquetDataset"),
     **_at("raydet.datasets.wrappers", "RepeatDataset", "ConcatDataset", "ClassBalancedDataset"),
     **_at("raydet.datasets.multi_image", "MultiImageMixDataset"),
 }

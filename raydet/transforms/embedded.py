@@ -37,8 +37,15 @@ def read_embedded(uri: str) -> bytes:
     return bytes(content)
 
 
+def read_schema(file: str) -> Any:
+    """The Arrow schema of a Parquet or Arrow file."""
+    if file.endswith(ARROW):
+        return _arrow_table(file, os.getpid()).schema
+    return _parquet_file(file, os.getpid()).schema_arrow
+
+
 def read_columns(file: str, columns: Sequence[str]) -> Any:
-    """Those of `columns` that a Parquet or Arrow file has, as an Arrow table with the metadata of the file."""
+    """Those of `columns` that a Parquet or Arrow file has, as an Arrow table."""
     if file.endswith(ARROW):
         table = _arrow_table(file, os.getpid())
         return table.select([name for name in columns if name in table.column_names])
