@@ -9,8 +9,10 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from raydet.datasets.bad_samples import BadSampleCounter, BadSamplePolicy
+from raydet.datasets.multi_image import skipped_types
 from raydet.datasets.plan import Draw, IndexPlan
 from raydet.datasets.reader import BatchReader
+from raydet.datasets.slabs import FilledSlab, SlabPost, SlabWriter
 
 
 @runtime_checkable
@@ -78,17 +80,27 @@ class LoaderCarrier:
     ) -> None:
         self.dataset = dataset
         self.plan = plan
-        self.reader = BatchReader(dataset, bad_samples, defer_normalization)
-        self._counter = BadSampleCounter(self.reader.policy, on_bad_samples)
         self._cursor = PlanCursor(plan, rank)
+        self._bad_samples = bad_samples
+        self._counter = BadSampleCounter(bad_samples or BadSamplePolicy(), on_bad_samples)
+        self._defer_normalization = defer_normalization
+        self._num_workers, self._prefetch, self._persistent = num_workers, prefetch, persistent
+        self._open()
+
+    def _open(self) -> None:
+        """Make the loader; its workers hold the data set as it is now."""
+        self._skipped = skipped_types(self.dataset)
+        self.reader = BatchReader(self.dataset, self._bad_samples, self._defer_normalization)
+        self._post = SlabPost()
+        workers = self._num_workers
         self._loader: DataLoader[Any] | None = DataLoader(
             self.reader,  # type: ignore[arg-type]
             sampler=self._cursor,
             batch_size=None,
-            collate_fn=_unchanged,
-            num_workers=num_workers,
-            persistent_workers=persistent and num_workers > 0,
-            prefetch_factor=prefetch if num_workers else None,
+            collate_fn=SlabWriter(self._post, self._prefetch + 2) if workers else _unchanged,
+            num_workers=workers,
+            persistent_workers=self._persistent and workers > 0,
+            prefetch_factor=self._prefetch if workers else None,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_one_thread,
             generator=torch.Generator(),  # else every epoch would draw a number from the random state of training
@@ -100,9 +112,11 @@ class LoaderCarrier:
     def iterate(self, epoch: int, start: int = 0) -> Iterator[dict[str, Any]]:
         if self._loader is None:
             raise RuntimeError("this carrier has been closed")
+        if skipped_types(self.dataset) != self._skipped:
+            self._open()
         self._cursor.epoch, self._cursor.start = epoch, start
         for batch in self._loader:
-            yield self._counter.check(batch)
+            yield self._counter.check(batch.open() if isinstance(batch, FilledSlab) else batch)
 
     def close(self) -> None:
         self._loader = None

@@ -35,7 +35,7 @@ def pack(batch: Mapping[str, Any]) -> Columns:
 
 
 def unpack(columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The batch that `pack` put into `columns`; its tensors own their memory."""
+    """The batch that `pack` put into `columns`; its tensors share their memory with the columns."""
     layout: dict[str, str] = _from_json(columns[_LAYOUT])
     return {key: _CODECS[kind].unpack(key, columns) for key, kind in layout.items()}
 
@@ -74,7 +74,7 @@ def _pack_tensor(value: Tensor, key: str, columns: Columns) -> None:
 
 def _unpack_tensor(key: str, columns: Mapping[str, np.ndarray]) -> Tensor:
     by_pixel, *shape = columns[f"{key}:shape"].tolist()
-    flat = torch.from_numpy(np.array(columns[key]))
+    flat = torch.from_numpy(columns[key])
     if by_pixel:
         images, channels, height, width = shape
         return flat.view(images, height, width, channels).permute(0, 3, 1, 2)
@@ -90,7 +90,7 @@ def _pack_tensors(value: Sequence[Tensor], key: str, columns: Columns) -> None:
 def _unpack_tensors(key: str, columns: Mapping[str, np.ndarray]) -> list[Tensor]:
     count, *sizes = columns[f"{key}:shape"].tolist()
     shapes = np.array(sizes, np.int64).reshape(count, -1).tolist()
-    flat = torch.from_numpy(np.array(columns[key]))
+    flat = torch.from_numpy(columns[key])
     parts = torch.split(flat, [int(np.prod(shape)) for shape in shapes])
     return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
@@ -124,7 +124,7 @@ def _pack_polygons(value: Sequence[PolygonMasks], key: str, columns: Columns) ->
 
 def _unpack_polygons(key: str, columns: Mapping[str, np.ndarray]) -> list[PolygonMasks]:
     ends = np.cumsum(columns[f"{key}:lengths"]).tolist()
-    coordinates = np.array(columns[key])
+    coordinates = columns[key]
     polygons = iter([coordinates[start:end] for start, end in zip([0, *ends], ends, strict=False)])
     counts = iter(columns[f"{key}:polygons"].tolist())
     masks = []

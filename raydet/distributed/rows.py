@@ -8,7 +8,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,9 @@ import numpy.typing as npt
 Columns = dict[str, npt.NDArray[Any]]
 Row = dict[str, Any]
 
-FIRST_WINDOW = 256
+FIRST_WINDOW = 128
 WINDOW = 4096
-_REFILL_AT = 64
+_REFILL_AT = 32
 _ERROR = "__error__"
 
 
@@ -108,13 +108,14 @@ class _Guard:
         except Exception as error:
             self._error = error
 
-    def __call__(self, row: Row) -> Columns:
+    def __call__(self, block: Columns) -> Columns:
         try:
             if self._error is not None:
                 raise self._error
-            return cast(Columns, self._worker(row))
+            columns: Columns = self._worker({name: column[0] for name, column in block.items()})
         except Exception as error:
-            return {_ERROR: np.frombuffer(_dump(error), np.uint8)}
+            columns = {_ERROR: np.frombuffer(_dump(error), np.uint8)}
+        return {name: column[None] for name, column in columns.items()}
 
 
 def _dump(error: Exception) -> bytes:
@@ -178,8 +179,11 @@ def _execute(worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: Ac
     from raydet.distributed.settings import quiet_ray_data
 
     quiet_ray_data()
-    dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+    # one row a block: `map` would copy what comes back, `map_batches` takes it as it is
+    dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         _Guard,
+        batch_size=None,
+        batch_format="numpy",
         fn_constructor_args=(worker, arguments),
         compute=ray.data.ActorPoolStrategy(size=pool.size, max_tasks_in_flight_per_actor=2),
         num_cpus=pool.cpus,

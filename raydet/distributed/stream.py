@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import ray
 
-from raydet.datasets import BadSampleCounter, BadSamplePolicy, BatchReader, Draw, IndexPlan, pack, unpack
+from raydet.datasets import (
+    BadSampleCounter,
+    BadSamplePolicy,
+    BatchReader,
+    Draw,
+    IndexPlan,
+    Parcel,
+    read_parcel,
+)
+from raydet.datasets.multi_image import skipped_types
 from raydet.distributed.rows import ActorPool, Columns, Row, RowStream
 
-_POSITION = "position"
 Records = Sequence[Mapping[str, Any]]
+Position = tuple[int, int]
+"""Epoch and batch."""
+
+SAMPLES_PER_ROW = 16
+"""Ray Data takes about ten milliseconds of processor time for a row, as much as two images, so a row holds several
+batches; samples that travel as float32 are four times as large, so that a quarter of them makes a row."""
 
 
 class StreamCarrier:
@@ -22,7 +37,8 @@ class StreamCarrier:
     Each training worker has a stream of its own, since only so batches keep the order of the plan. The data set goes
     into the object store once; all actors on a node read its annotation table there. A shuffled plan is streamed across
     epochs, so that actors start once and the first batches of an epoch are ready when it begins; a sequential plan,
-    which evaluations use, is streamed epoch by epoch, and its actors end with it.
+    which evaluations use, is streamed epoch by epoch, and its actors end with it. The rows of a stream are short runs
+    of batches, the first ones of a single batch, to have it soon.
 
     Args:
         dataset: the data set.
@@ -52,11 +68,13 @@ class StreamCarrier:
         self._rank = rank
         self._pool = pool or ActorPool()
         self._counter = BadSampleCounter(bad_samples or BadSamplePolicy(), on_bad_samples)
-        self._reader = ray.put(BatchReader(dataset, bad_samples, defer_normalization))
+        self._bad_samples = bad_samples
+        self._defer_normalization = defer_normalization
         self._epochs = epochs
         self._stream: RowStream | None = None
-        self._columns: Iterator[Columns] = iter(())
-        self._next: tuple[int, int] | None = None  # what the stream gives next
+        self._batches: Iterator[tuple[Position, dict[str, Any]]] = iter(())
+        self._next: Position | None = None  # what the stream gives next
+        self._skipped: tuple[Any, ...] = ()
 
     def __len__(self) -> int:
         return self.plan.num_batches(self._rank)
@@ -68,35 +86,61 @@ class StreamCarrier:
             RuntimeError: the stream gave other batches than the plan, or not all of them.
         """
         self.open(epoch, start)
-        for batch in range(start, len(self)):
-            columns = next(self._columns, None)
-            position = None if columns is None else tuple(columns.pop(_POSITION).tolist())
-            if columns is None or position != (epoch, batch):
-                raise RuntimeError(f"the data stream gave {position} in the place of batch {batch} of epoch {epoch}")
-            self._next = (epoch, batch + 1) if batch + 1 < len(self) else (epoch + 1, 0)
-            yield self._counter.check(unpack(columns))
+        for number in range(start, len(self)):
+            position, batch = next(self._batches, (None, {}))
+            if position != (epoch, number):
+                raise RuntimeError(f"the data stream gave {position} in the place of batch {number} of epoch {epoch}")
+            self._next = (epoch, number + 1) if number + 1 < len(self) else (epoch + 1, 0)
+            yield self._counter.check(batch)
 
     def open(self, epoch: int, start: int = 0) -> None:
-        """Begin to read at a position, unless the stream stands there already."""
-        if self._next == (epoch, start):
+        """Begin to read at a position, unless the stream stands there already and the data set is as it was."""
+        skipped = skipped_types(self.dataset)
+        if self._next == (epoch, start) and skipped == self._skipped:
             return
         self.close()
-        self._stream = RowStream(_Reader, (self._reader,), self._rows(epoch, start), self._pool)
-        self._columns = iter(self._stream)
-        self._next = (epoch, start)
+        reader = BatchReader(self.dataset, self._bad_samples, self._defer_normalization)
+        length = max(1, SAMPLES_PER_ROW // (1 if reader.norm_spec else 4) // self.plan.samples_per_batch)
+        self._reader = ray.put(reader)  # held here, so that an actor that is started again finds it
+        self._stream = RowStream(_Reader, (self._reader,), self._rows(epoch, start, length), self._pool)
+        self._batches = itertools.chain.from_iterable(map(_open, self._stream))
+        self._next, self._skipped = (epoch, start), skipped
 
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()
         self._stream, self._next = None, None
 
-    def _rows(self, epoch: int, start: int) -> Iterator[Row]:
-        """Rows from a position on, to the end of the run or, for a sequential plan, of the epoch."""
+    def _rows(self, epoch: int, start: int, longest: int) -> Iterator[Row]:
+        """Rows of several batches each, from a position on."""
+        positions = self._positions(epoch, start)
+        for length in _row_lengths(longest):
+            run = list(itertools.islice(positions, length))
+            if not run:
+                return
+            draws = [self.plan.draws(each, self._rank, batch) for each, batch in run]
+            yield {
+                "positions": np.array(run, np.int64),
+                "sizes": np.array([len(each) for each in draws], np.int64),
+                "draws": np.array(list(itertools.chain.from_iterable(draws)), np.uint64),
+            }
+
+    def _positions(self, epoch: int, start: int) -> Iterator[Position]:
+        """To the end of the run or, for a sequential plan, of the epoch."""
         last = epoch + 1 if self.plan.order == "sequential" else self._epochs
         for each in itertools.count(epoch) if last is None else range(epoch, max(last, epoch + 1)):
             for batch in range(start if each == epoch else 0, len(self)):
-                draws = np.array(self.plan.draws(each, self._rank, batch), np.uint64)
-                yield {"epoch": each, "batch": batch, "draws": draws}
+                yield each, batch
+
+
+def _row_lengths(limit: int) -> Iterator[int]:
+    """1, 1, 2, 4 ... and then `limit` for ever."""
+    length = 1
+    yield 1
+    while length < limit:
+        yield length
+        length *= 2
+    yield from itertools.repeat(limit)
 
 
 class _Reader:
@@ -109,7 +153,23 @@ class _Reader:
         torch.set_num_threads(1)  # actors are the parallelism
         cv2.setNumThreads(0)
         self._reader: BatchReader = ray.get(reader)
+        self._payload = np.empty(0, np.uint8)
 
     def __call__(self, row: Row) -> Columns:
-        draws = [Draw(int(index), int(seed)) for index, seed in np.asarray(row["draws"])]
-        return {_POSITION: np.array([row["epoch"], row["batch"]]), **pack(self._reader(draws))}
+        draws = [Draw(int(index), int(seed)) for index, seed in row["draws"]]
+        ends = np.cumsum(row["sizes"]).tolist()
+        parcel = Parcel(self._reader(draws[start:end]) for start, end in zip([0, *ends], ends, strict=False))
+        if len(self._payload) < parcel.size:
+            self._payload = np.empty(parcel.size, np.uint8)
+        # Filled again and again, since new pages cost as much as the copy: a row is in the object store when the next
+        # one is asked for.
+        payload = self._payload[: parcel.size]
+        parcel.write(payload)
+        index = np.frombuffer(json.dumps(parcel.index).encode(), np.uint8)
+        return {"positions": row["positions"].reshape(-1), "index": index, "payload": payload}
+
+
+def _open(columns: Columns) -> Iterator[tuple[Position, dict[str, Any]]]:
+    """The batches of a row with their positions."""
+    positions = [(int(epoch), int(batch)) for epoch, batch in columns["positions"].reshape(-1, 2)]
+    return zip(positions, read_parcel(columns["payload"], json.loads(columns["index"].tobytes())), strict=True)

@@ -1,0 +1,114 @@
+"""Shared memory that loader processes fill again and again.
+
+A tensor that a `DataLoader` worker returns gets shared memory of its own, whose pages are new to both processes: they
+cost more processor time than decoding the image. Here each worker owns a few slabs. It writes a batch into a free one,
+the training process copies it out and sets the slab free; both know its pages from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+from raydet.datasets.parcel import Entry, Parcel, read_parcel
+
+_HEADER = 64  # bytes; the first one says whether the slab is taken
+_SPARE = 1.25  # batches differ in size
+
+
+class SlabPost:
+    """The training process's side: which slabs there are. It must live as long as batches arrive."""
+
+    def __init__(self) -> None:
+        self._slabs: dict[tuple[int, int], Tensor] = {}
+        _POSTS[id(self)] = self
+
+    def slab(self, worker: int, number: int, memory: Tensor | None) -> Tensor:
+        """Slab `number` of a worker; `memory` comes with the first batch in it."""
+        if memory is not None:
+            self._slabs[worker, number] = memory
+        return self._slabs[worker, number]
+
+
+_POSTS: WeakValueDictionary[int, SlabPost] = WeakValueDictionary()
+
+
+class SlabWriter:
+    """The worker's side: sends a `FilledSlab` in the place of a batch, or the batch itself where that cannot be.
+
+    Args:
+        post: of the training process.
+        count: slabs of each worker; as many as batches may wait, and one or two more.
+    """
+
+    def __init__(self, post: SlabPost, count: int) -> None:
+        self._post = id(post)
+        self._slabs: list[Tensor] = [torch.empty(0, dtype=torch.uint8)] * count
+
+    def __call__(self, batch: Mapping[str, Any]) -> Any:
+        worker = get_worker_info()
+        number = next((i for i, slab in enumerate(self._slabs) if not len(slab) or not slab[0]), None)
+        if worker is None or number is None:
+            return batch
+        try:
+            parcel = Parcel([batch])
+        except TypeError:  # a field of a user's own that torch may know how to send
+            return batch
+        memory = self._grown(number, parcel.size + _HEADER)
+        slab = self._slabs[number]
+        parcel.write(slab.numpy()[_HEADER:])
+        slab[0] = 1
+        return FilledSlab(self._post, worker.id, number, memory, parcel.index)
+
+    def _grown(self, number: int, size: int) -> Tensor | None:
+        """New memory for a slab that is too small."""
+        if len(self._slabs[number]) >= size:
+            return None
+        self._slabs[number] = torch.zeros(int(size * _SPARE), dtype=torch.uint8).share_memory_()
+        return self._slabs[number]
+
+
+class FilledSlab:
+    """A batch in a slab on its way to the training process, which opens it once; unopened, it frees its slab."""
+
+    _slab: Tensor | None = None  # only in the training process
+
+    def __init__(self, post: int, worker: int, number: int, memory: Tensor | None, index: list[Entry]) -> None:
+        self._place = (post, worker, number, memory)
+        self._index = index
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_place": self._place, "_index": self._index}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        post, *place = self._place
+        self._slab = _POSTS[post].slab(*place)
+
+    def open(self, pinned: bool = False) -> dict[str, Any]:
+        """The batch in memory of its own."""
+        assert self._slab is not None
+        (batch,) = read_parcel(self._slab.numpy()[_HEADER:], self._index, _pinned if pinned else np.array)
+        self.__del__()
+        return batch
+
+    def pin_memory(self) -> dict[str, Any]:
+        """What the pinning thread of a `DataLoader` calls: the batch in memory that a GPU can fetch by itself."""
+        return self.open(pinned=True)
+
+    def __del__(self) -> None:
+        if self._slab is not None:
+            self._slab[0] = 0
+            self._slab = None
+
+
+def _pinned(part: np.ndarray) -> np.ndarray:
+    copy: np.ndarray = torch.empty(len(part), dtype=torch.uint8, pin_memory=True).numpy()
+    copy[:] = part
+    return copy
