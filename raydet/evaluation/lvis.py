@@ -99,7 +99,8 @@ def evaluate_lvis(
     scores: dict[str, Any] = {}
     for name in metrics:
         if name == "proposal_fast":
-            scores.update(evaluate_coco(dataset, results, name, logger, None, False, proposal_nums, iou_thrs))
+            recalls = evaluate_coco(dataset, results, name, logger, proposal_nums=proposal_nums, iou_thrs=iou_thrs)
+            scores.update(recalls)
             continue
         say(f"Evaluating {name}...", logger)
         if name not in rows:

@@ -22,9 +22,7 @@ def xml(size: tuple[int, int] | None, objects: Sequence[Object], folder: str = "
     nodes = []
     for name, difficult, box in objects:
         values = "".join(f"<{key}>{value}</{key}>" for key, value in zip(corners, box, strict=True))
-        nodes.append(
-            f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox>{values}</bndbox></object>"
-        )
+        nodes.append(f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox>{values}</bndbox></object>")
     return f"<annotation><folder>{folder}</folder>{said}{''.join(nodes)}</annotation>"
 
 
@@ -165,7 +163,9 @@ def test_both_years_are_evaluated_apart_or_as_one(write_voc, separate: bool) -> 
 def test_list_of_dicts_and_repeated_sets_work_as_well(write_voc) -> None:
     cfg = {"type": "VOCDataset", **write_voc(TWO)}
     assert len(build_dataset([cfg, cfg])) == 4
-    repeated = build_dataset({"type": "RepeatDataset", "times": 3, "dataset": {**cfg, "ann_file": [cfg["ann_file"]] * 2}})
+    repeated = build_dataset(
+        {"type": "RepeatDataset", "times": 3, "dataset": {**cfg, "ann_file": [cfg["ann_file"]] * 2}}
+    )
     assert len(repeated) == 12
     assert repeated.get_cat_ids(11) == [0]
     balanced = build_dataset({"type": "ClassBalancedDataset", "oversample_thr": 0.9, "dataset": cfg})
