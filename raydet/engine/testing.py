@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pycocotools import mask as coco_mask
 from torch import nn
 
 from raydet.checkpoint import load_checkpoint
@@ -21,6 +20,7 @@ from raydet.engine.logging import get_logger
 from raydet.engine.parallel import unwrap
 from raydet.engine.progress import Display
 from raydet.evaluation.result_files import check_ending, check_results, read_results, write_results
+from raydet.geometry import encode_mask_results
 
 _OF_HOOK = frozenset(
     {"interval", "start", "by_epoch", "save_best", "rule", "dynamic_intervals", "greater_keys", "less_keys", "out_dir"}
@@ -81,19 +81,7 @@ def encode_masks(result: Any) -> Any:
     if not isinstance(result, tuple):
         return result
     boxes, masks = result
-    if isinstance(masks, tuple):
-        return boxes, (_encoded(masks[0]), masks[1])
-    return boxes, _encoded(masks)
-
-
-def _encoded(masks_per_class: Sequence[Any]) -> list[list[Any]]:
-    return [[_run_lengths(mask) for mask in masks] for masks in masks_per_class]
-
-
-def _run_lengths(mask: Any) -> Any:
-    if isinstance(mask, dict):
-        return mask
-    return coco_mask.encode(np.asfortranarray(np.asarray(mask, dtype=np.uint8)))
+    return boxes, encode_mask_results(masks)
 
 
 def evaluate_detector(

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pycocotools.mask as mask_utils
 import torch
 from torch import Tensor
 
 from raydet.structures import Masks
+from raydet.structures.masks import encode_bitmaps
 
 
 def mask_target(
@@ -121,15 +121,12 @@ def _slices(row: Any, lengths: Any) -> list[Any]:
 
 
 def encode_mask_results(mask_results: Any) -> Any:
-    """Masks per class as COCO run lengths; a pair of masks and mask scores keeps its scores."""
+    """Masks per class as COCO run lengths; codes stay what they are, as do the scores in (masks, scores)."""
     if isinstance(mask_results, tuple):
         masks, scores = mask_results
-        return [[_run_lengths(m) for m in group] for group in masks], scores
-    return [[_run_lengths(m) for m in group] for group in mask_results]
-
-
-def _run_lengths(mask: Any) -> Any:
-    return mask_utils.encode(np.asfortranarray(np.asarray(mask), dtype=np.uint8))
+        return encode_mask_results(masks), scores
+    codes = iter(encode_bitmaps([mask for group in mask_results for mask in group if not isinstance(mask, dict)]))
+    return [[mask if isinstance(mask, dict) else next(codes) for mask in group] for group in mask_results]
 
 
 def preprocess_panoptic_gt(

@@ -10,6 +10,7 @@ import numpy as np
 from pycocotools import mask as rle_tools
 
 from raydet.structures import Detections
+from raydet.structures.masks import encode_bitmaps
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ def _decoded(mask: Any, height: int = 0, width: int = 0) -> np.ndarray:
 
 
 def _encoded(mask: np.ndarray) -> dict[str, Any]:
-    rle = rle_tools.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode()}
+    [code] = encode_bitmaps([mask])
+    return {**code, "counts": code["counts"].decode()}
 
 
 def names_of(labels: Iterable[int], classes: Sequence[str] | None) -> list[str]:

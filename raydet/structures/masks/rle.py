@@ -6,6 +6,7 @@ Pixels are packed to bits at once; from there on the work grows with the number 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import cv2
@@ -147,4 +148,4 @@ def _texts(lengths: np.ndarray, firsts: np.ndarray) -> list[bytes]:
     written = digits != 0
     text = digits[written].tobytes()
     ends = np.append(0, np.cumsum(np.count_nonzero(written, axis=1)))[firsts].tolist()
-    return [text[begin:end] for begin, end in zip(ends[:-1], ends[1:], strict=True)]
+    return [text[begin:end] for begin, end in pairwise(ends)]
