@@ -53,14 +53,26 @@ def _with_children(cfg: Mapping[str, Any], default_args: Mapping[str, Any] | Non
 
 def _concatenated(cfg: Mapping[str, Any], default_args: Mapping[str, Any] | None) -> Any:
     """One data set per annotation file; the other paths are lists of the same length, or serve for all."""
+    arguments = {
+        "datasets": build_all(_one_per_file(cfg), default_args),
+        "separate_eval": cfg.get("separate_eval", True),
+    }
+    return DATASETS.build({"type": "ConcatDataset", **arguments})
+
+
+def _one_per_file(cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
     common = {key: value for key, value in cfg.items() if key != "separate_eval"}
     count = len(cfg["ann_file"])
-    children = [
-        build_dataset({**common, **{key: _nth(cfg, key, i, count) for key in _PATHS if key in cfg}}, default_args)
-        for i in range(count)
-    ]
-    arguments = {"datasets": children, "separate_eval": cfg.get("separate_eval", True)}
-    return DATASETS.build({"type": "ConcatDataset", **arguments})
+    return [{**common, **{key: _nth(cfg, key, i, count) for key in _PATHS if key in cfg}} for i in range(count)]
+
+
+def split_section(cfg: Any) -> list[Mapping[str, Any]]:
+    """The dicts of all innermost data sets of a dict or list that `build_dataset` takes, each once."""
+    if isinstance(cfg, (list, tuple)):
+        return [part for each in cfg for part in split_section(each)]
+    if cfg.get("type") in _WRAPPERS:
+        return split_section(cfg["datasets"] if "datasets" in cfg else cfg["dataset"])
+    return _one_per_file(cfg) if isinstance(cfg.get("ann_file"), (list, tuple)) else [cfg]  # type: ignore[return-value]
 
 
 _PATHS = ("ann_file", "img_prefix", "seg_prefix", "proposal_file")

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch.utils.data import Dataset
 
-from raydet.datasets.files import load_lines, load_records
+from raydet.datasets.files import below, load_lines, load_records
 from raydet.datasets.log import say_once
 from raydet.datasets.table import PackedRecords
 from raydet.registry import METRICS
@@ -82,8 +82,7 @@ class CustomDataset(Dataset[Results]):
         self.pipeline = Compose(pipeline)
 
     def _below_root(self, path: str) -> str:
-        outside = self.data_root is None or osp.isabs(path) or "://" in path
-        return path if outside else osp.join(str(self.data_root), path)
+        return below(self.data_root, path)
 
     def _keep(self, indices: Sequence[int]) -> None:
         if len(self.data_infos) and not len(indices):

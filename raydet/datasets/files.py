@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os.path as osp
 import pickle
 from typing import Any
 
@@ -33,6 +34,12 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(
             f"it holds {module}.{name}; only containers, numbers and numpy arrays are accepted"
         )
+
+
+def below(root: str | None, path: str) -> str:
+    """A path that is relative to the folder `root`; absolute ones and URIs stay."""
+    outside = root is None or osp.isabs(path) or "://" in path
+    return path if outside else osp.join(str(root), path)
 
 
 def load_pickle(path: str, file_client_args: FileClientArgs | None = None) -> Any:
