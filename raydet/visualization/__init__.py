@@ -11,18 +11,23 @@ from raydet.visualization.show import (
     show_result,
     write_image,
 )
+from raydet.visualization.stages import Stage, draw_stages, pictures_of, stage_files
 
 __all__ = [
     "Objects",
+    "Stage",
     "Style",
     "class_color",
     "draw_comparison",
     "draw_ground_truth",
     "draw_objects",
+    "draw_stages",
     "image_file",
     "objects_from_annotation",
     "objects_from_result",
+    "pictures_of",
     "read_image",
     "show_result",
+    "stage_files",
     "write_image",
 ]
