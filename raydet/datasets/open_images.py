@@ -124,10 +124,10 @@ class OpenImagesDataset(CustomDataset):
             `bboxes` `(G, 4)` float32 fractions of the image size, `labels` `(G,)` int64, empty `bboxes_ignore` and
             `labels_ignore`, and what is marked, `(G,)` bool: `gt_is_group_ofs`, `is_occludeds` and so on.
         """
-        rows = slice(*self._table.offsets[idx : idx + 2].tolist())
+        rows = self._rows(idx)
         return {
             "bboxes": self._table.boxes[rows].copy(),
-            "labels": self._table.labels[rows].copy(),
+            "labels": self._table.labels[rows].astype(np.int64),
             "bboxes_ignore": np.zeros((0, 4), np.float32),
             "labels_ignore": np.zeros(0, np.int64),
             **{name: marked[rows].copy() for name, marked in self._table.marks.items()},
@@ -135,7 +135,10 @@ class OpenImagesDataset(CustomDataset):
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Labels of all objects of one image."""
-        return self.get_ann_info(idx)["labels"].tolist()  # type: ignore[no-any-return]
+        return self._table.labels[self._rows(idx)].tolist()  # type: ignore[no-any-return]
+
+    def _rows(self, idx: int) -> slice:
+        return slice(*self._table.offsets[idx : idx + 2].tolist())
 
     def image_size(self, idx: int) -> tuple[int, int]:
         """Height and width of one image, from `meta_file` or from the image."""

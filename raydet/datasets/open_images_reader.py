@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from raydet.datasets.files import load_lines
-from raydet.datasets.table import column
+from raydet.datasets.table import narrowed
 from raydet.transforms.files import FileClientArgs, read_bytes
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class BoxTable:
     Attributes:
         offsets: `(I + 1,)`; the boxes of image i stand at `offsets[i]:offsets[i + 1]`.
         boxes: `(A, 4)` float32 xyxy as fractions of the image size.
-        labels: `(A,)` int64.
+        labels: `(A,)` integers.
         marks: `(A,)` bool by name, such as `gt_is_group_ofs`.
     """
 
@@ -66,9 +66,9 @@ def read_boxes(
     order = np.argsort(position, kind="stable")
     boxes = np.stack([table[name].to_numpy() for name in _CORNERS], axis=1)
     return images.dictionary.to_pylist(), BoxTable(
-        offsets=np.searchsorted(position[order], np.arange(len(images.dictionary) + 1)),
-        boxes=column(boxes[order], np.float32, (-1, 4)),
-        labels=_labels(table["LabelName"], label_of, path)[order],
+        offsets=narrowed(np.searchsorted(position[order], np.arange(len(images.dictionary) + 1))),
+        boxes=boxes[order].astype(np.float32),
+        labels=narrowed(_labels(table["LabelName"], label_of, path)[order]),
         marks={key: table[name].to_numpy()[order] == 1 for key, name in _MARKS.items()},
     )
 
@@ -119,9 +119,9 @@ def read_challenge_boxes(path: str, file_client_args: FileClientArgs | None = No
         ) from None
     values = np.concatenate(rows)
     return images, BoxTable(
-        offsets=np.cumsum([len(each) for each in rows]),
-        boxes=column(values[:, 1:5], np.float32, (-1, 4)),
-        labels=column(values[:, 0] - 1, np.int64),
+        offsets=narrowed(np.cumsum([len(each) for each in rows])),
+        boxes=values[:, 1:5].astype(np.float32),
+        labels=narrowed(values[:, 0].astype(np.int64) - 1),
         marks={"gt_is_group_ofs": values[:, 5] == 1},
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from raydet.evaluation.mean_ap import eval_map
+from raydet.evaluation.mean_ap import eval_map, print_map_summary
 from raydet.evaluation.recall import eval_recalls
 from raydet.evaluation.report import Logger, say
 
@@ -52,16 +52,20 @@ def evaluate_voc(
         truths = [annotation["bboxes"] for annotation in annotations]
         return _recalls(truths, results, proposal_nums, thresholds, logger, use_legacy_coordinate=year is not None)
 
+    scales = None if year is not None else scale_ranges
+
     def mean_ap(threshold: float) -> Any:
-        return eval_map(
+        mean, by_class = eval_map(
             results,
             annotations,
-            scale_ranges=None if year is not None else scale_ranges,
+            scale_ranges=scales,
             iou_thr=threshold,
-            dataset="voc07" if year == 2007 else dataset.CLASSES,
-            logger=logger,
+            dataset="voc07" if year == 2007 else None,  # a name that also means eleven points
+            logger="silent",
             use_legacy_coordinate=year is not None,
-        )[0]
+        )
+        print_map_summary(mean, by_class, dataset.CLASSES, scales, logger)
+        return mean
 
     return scores_at(thresholds, mean_ap, logger)
 

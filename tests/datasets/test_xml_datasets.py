@@ -133,6 +133,14 @@ PERFECT = [
 ]
 
 
+def test_tables_have_the_names_of_the_chosen_classes(write_voc, capsys) -> None:
+    dataset = VOCDataset(**{**write_voc(TWO), "classes": ["dog", "cat"]}, test_mode=True)
+    assert dataset.evaluate([each[::-1] for each in PERFECT])["mAP"] == 1.0
+    table = capsys.readouterr().out
+    assert "| dog" in table
+    assert "aeroplane" not in table
+
+
 def test_evaluation_is_by_the_rules_of_the_year(write_voc) -> None:
     dataset = VOCDataset(**write_voc(TWO), test_mode=True)
     assert dataset.year == 2007
