@@ -24,7 +24,8 @@ def loader_settings(data: Mapping[str, Any], split: str) -> dict[str, Any]:
     """Batch size, workers and the like of one split.
 
     `data.<split>_dataloader` goes before `data.samples_per_gpu` and `data.workers_per_gpu`, the older spelling, of
-    which the first only holds for training.
+    which the first only holds for training. Training keeps its workers between epochs unless `persistent_workers` is
+    False; `endless`, which the engine sets for an IterBasedRunner, makes the plan one that knows no epochs.
 
     Raises:
         ValueError: the same setting stands in both places.
@@ -32,15 +33,16 @@ def loader_settings(data: Mapping[str, Any], split: str) -> dict[str, Any]:
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
     own = dict(data.get(f"{split}_dataloader") or {})
-    inherited = (
-        ("samples_per_gpu", "workers_per_gpu", "persistent_workers") if split == "train" else ("workers_per_gpu",)
-    )
+    inherited = _OF_TRAINING if split == "train" else ("workers_per_gpu",)
     common = {key: data[key] for key in inherited if key in data}
     twice = sorted(set(own) & set(common))
     if twice:
         raise ValueError(f"{twice} stand both in data and in data.{split}_dataloader; keep the latter")
-    settings = {"samples_per_gpu": 2 if split == "train" else 1, "workers_per_gpu": 2, "persistent_workers": False}
-    return {**settings, **common, **own}
+    settings = {"samples_per_gpu": 2 if split == "train" else 1, "workers_per_gpu": 2}
+    return {**settings, "persistent_workers": split == "train", **common, **own}
+
+
+_OF_TRAINING = ("samples_per_gpu", "workers_per_gpu", "persistent_workers", "endless")
 
 
 def make_plan(
@@ -59,6 +61,8 @@ def make_plan(
     options: dict[str, Any] = {"world_size": world_size, "seed": seed or 0, "order": "grouped"}
     if split != "train" or not settings.get("shuffle", True):
         options["order"] = "sequential"
+    elif settings.get("endless"):
+        options["order"] = "endless"
     class_aware = settings.get("class_aware_sampler")
     if class_aware is not None and split == "train":
         options.update(order="class_aware", samples_per_class=class_aware.get("num_sample_class", 1))
@@ -103,6 +107,8 @@ def build_carrier(
         make_plan(dataset, settings, split, world_size, seed),
         rank,
         num_workers=settings["workers_per_gpu"],
+        prefetch=settings.get("prefetch_factor", 2),
+        persistent=settings["persistent_workers"],
         bad_samples=bad_sample_policy(data, split),
         on_bad_samples=None if work_dir is None else list_in(work_dir, rank),
         defer_normalization=data.get("device_normalize", True),

@@ -102,6 +102,34 @@ def infinite_order(count: int, seed: int, shuffle: bool) -> Iterator[int]:
         yield from (permutation(count, generator) if shuffle else np.arange(count)).tolist()
 
 
+def endless_order(
+    flag: np.ndarray, samples_per_batch: int, place: tuple[int, int], batches: slice, seed: int
+) -> np.ndarray:
+    """A stretch of the endless batches of one rank, one group of images (by `flag`) in each.
+
+    The shuffled rounds of `infinite_order` are dealt out to the ranks; a batch is full when a rank has got enough
+    samples of one group.
+
+    Args:
+        flag: group of each sample.
+        samples_per_batch: on one rank.
+        place: (rank, world size).
+        batches: start and stop.
+        seed: the same on all ranks.
+
+    Returns:
+        `(batches * samples_per_batch,)` int64.
+    """
+    (rank, world_size), step, groups = place, samples_per_batch, np.unique(flag)
+    enough = batches.stop * step + len(groups) * (step - 1)
+    generator = generator_of(seed)
+    rounds = [permutation(len(flag), generator) for _ in range(-(-enough * world_size // len(flag)))]
+    own = np.concatenate(rounds)[rank::world_size]
+    places = [np.flatnonzero(flag[own] == group) for group in groups]
+    full = np.concatenate([each[: len(each) // step * step].reshape(-1, step) for each in places])
+    return np.asarray(own[full[np.argsort(full[:, -1])][batches]].reshape(-1), np.int64)
+
+
 def flags_of(dataset: Any) -> np.ndarray:
     """The group of each sample; one group for data sets without `flag`."""
     flag = getattr(dataset, "flag", None)

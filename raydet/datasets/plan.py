@@ -12,7 +12,7 @@ import numpy as np
 from raydet.datasets import order
 from raydet.datasets.seeding import sample_seed
 
-ORDERS = ("grouped", "shuffled", "sequential", "class_aware")
+ORDERS = ("grouped", "shuffled", "sequential", "class_aware", "endless")
 
 
 class Draw(NamedTuple):
@@ -28,6 +28,8 @@ class IndexPlan:
 
     In training, samples are filled up so that every rank has equally many full batches. The "sequential" order is for
     tests: rank r takes every world_size-th sample, nothing is repeated or left out, and the last batch may be short.
+    The "endless" order is for training that counts iterations: groups as in "grouped", but no sample comes again before
+    all others have come, and an epoch is only the stretch of batches that is as long as the data set.
 
     Attributes:
         flag: `(len(dataset),)` group of each sample; a batch of the "grouped" order has samples of one group.
@@ -92,6 +94,11 @@ class IndexPlan:
         count = len(self.flag)
         if self.order == "sequential":
             return tuple(np.arange(rank, count, world) for rank in range(world))
+        if self.order == "endless":
+            length = -(-count // (step * world))
+            stretch = slice(epoch * length, (epoch + 1) * length)
+            places = [(rank, world) for rank in range(world)]
+            return tuple(order.endless_order(self.flag, step, place, stretch, self.seed) for place in places)
         if self.order == "grouped":
             indices = order.grouped_order(self.flag, step, world, generator)
         elif self.order == "class_aware":

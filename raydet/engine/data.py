@@ -65,10 +65,11 @@ def evaluation_dataset(cfg: Config, split: str) -> Any:
 def carrier_for(
     cfg: Config, dataset: Any, split: str, environment: Environment, make_carrier: MakeCarrier, seed: int | None
 ) -> Carrier:
-    """The carrier of a data set in a run."""
+    """The carrier of a data set in a run; one that counts iterations trains on a plan without epochs."""
+    endless = split == "train" and cfg.get("runner", {}).get("type") == "IterBasedRunner"
     return make_carrier(
         dataset,
-        cfg["data"],
+        {**cfg["data"], "endless": True} if endless else cfg["data"],
         split,
         rank=environment.rank,
         world_size=environment.world_size,

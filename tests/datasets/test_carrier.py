@@ -125,6 +125,22 @@ def test_carrier_with_class_aware_sampling(make_coco) -> None:
     assert build_carrier(make_coco(), data, "train").plan.order == "class_aware"
 
 
+def test_settings_of_a_loader_reach_the_carrier(make_coco) -> None:
+    data = {"train_dataloader": {"workers_per_gpu": 1, "persistent_workers": False, "prefetch_factor": 3}}
+    loader = build_carrier(make_coco(), data, "train")._loader
+    assert (loader.num_workers, loader.persistent_workers, loader.prefetch_factor) == (1, False, 3)
+    assert build_carrier(make_coco(), {}, "train")._loader.persistent_workers
+    assert not build_carrier(make_coco(), {}, "val")._loader.persistent_workers
+
+
+def test_training_by_iterations_gets_an_endless_plan_unless_classes_decide(make_coco) -> None:
+    data = {"workers_per_gpu": 0, "endless": True}
+    assert build_carrier(make_coco(), data, "train").plan.order == "endless"
+    assert build_carrier(make_coco(), data, "val").plan.order == "sequential"
+    balanced = {**data, "train_dataloader": {"class_aware_sampler": {"num_sample_class": 1}}}
+    assert build_carrier(make_coco(), balanced, "train").plan.order == "class_aware"
+
+
 @pytest.mark.parametrize(("dist", "shuffle"), [(True, True), (True, False), (False, True), (False, False)])
 def test_dataloader_of_2x_gives_all_samples(make_coco, dist: bool, shuffle: bool) -> None:
     loader = build_dataloader(make_coco(), 2, 0, dist=dist, shuffle=shuffle, seed=0)

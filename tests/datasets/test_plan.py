@@ -139,3 +139,14 @@ def test_infinite_sampler_goes_on_and_covers_everything() -> None:
 def test_infinite_sampler_knows_no_epochs() -> None:
     with pytest.raises(NotImplementedError):
         InfiniteGroupBatchSampler(Flagged(), 2, 1, 0).set_epoch(1)
+
+
+@pytest.mark.parametrize(("world_size", "samples"), [(1, 2), (2, 3), (3, 1)])
+def test_endless_plan_is_the_stream_of_2x(world_size: int, samples: int) -> None:
+    plan = IndexPlan(FLAG, samples, world_size, seed=5, order="endless")
+    for rank in range(world_size):
+        stream = iter(InfiniteGroupBatchSampler(Flagged(), samples, world_size, rank, seed=5))
+        for epoch in range(4):
+            batches = plan.batches(epoch, rank)
+            assert len(batches) == plan.num_batches(rank)
+            assert batches == [next(stream) for _ in batches]

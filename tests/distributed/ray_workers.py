@@ -46,3 +46,24 @@ def count_to_four(job):
     gathered = environment.gather((environment.rank, started))
     environment.close()
     return {"world": environment.world_size, "gathered": gathered, "step": step}
+
+
+class Whereabouts:
+    """Returns the node that it runs on."""
+
+    def __call__(self, row):
+        import ray
+
+        node = ray.get_runtime_context().get_node_id()
+        return {"node": np.frombuffer(node.encode(), np.uint8)}
+
+
+class LeavesItsProcess:
+    """A transform that leaves the number of its process in a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, results):
+        (self.folder / str(os.getpid())).touch()
+        return results

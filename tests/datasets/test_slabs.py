@@ -1,0 +1,80 @@
+"""Batches through shared memory that is used again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from raydet.datasets import IndexPlan, LoaderCarrier, Parcel, read_parcel
+from raydet.datasets.multi_image import MultiImageMixDataset
+
+BATCHES = [
+    {"img": torch.arange(24, dtype=torch.uint8).view(1, 2, 3, 4), "gt_labels": [torch.tensor([1, 2]), torch.zeros(0)]},
+    {"img": torch.full((1, 1, 5, 7), 9, dtype=torch.uint8), "img_metas": [{"scale": (3, 4), "name": "ü"}]},
+]
+
+
+def test_batches_of_a_parcel_come_back_with_memory_of_their_own() -> None:
+    parcel = Parcel(BATCHES)
+    buffer = np.zeros(parcel.size + 10, np.uint8)
+    parcel.write(buffer)
+    first, second = read_parcel(buffer, parcel.index)
+    buffer[:] = 255
+    assert torch.equal(first["img"], BATCHES[0]["img"])
+    assert [len(each) for each in first["gt_labels"]] == [2, 0]
+    assert second["img_metas"] == BATCHES[1]["img_metas"]
+    second["img"].add_(1)
+    assert (second["img"] == 10).all()
+
+
+def test_loader_fills_the_same_slabs_again(make_coco) -> None:
+    dataset = make_coco()
+    carrier = LoaderCarrier(dataset, IndexPlan.of(dataset, 1, seed=4), num_workers=1, prefetch=1)
+    for epoch in range(8):
+        assert len(list(carrier.iterate(epoch))) == 5
+    assert len(carrier._post._slabs) <= 3
+    assert not any(slab[0] for slab in carrier._post._slabs.values())
+    carrier.close()
+
+
+def test_epoch_left_early_frees_its_slabs(make_coco) -> None:
+    dataset = make_coco()
+    carrier = LoaderCarrier(dataset, IndexPlan.of(dataset, 1, seed=4), num_workers=1)
+    for epoch in range(4):
+        next(carrier.iterate(epoch))
+    list(carrier.iterate(5))
+    assert not any(slab[0] for slab in carrier._post._slabs.values())
+    carrier.close()
+
+
+class Odd:
+    """A value that has no place in columns."""
+
+
+def test_batch_with_a_field_of_a_users_own_arrives_as_it_is(make_coco, pipelines) -> None:
+    def add_odd(sample: dict[str, Any]) -> dict[str, Any]:
+        return {**sample, "odd": Odd()}
+
+    dataset = make_coco([*pipelines.train(), add_odd])
+    carrier = LoaderCarrier(dataset, IndexPlan.of(dataset, 2), num_workers=1)
+    assert all(isinstance(each, Odd) for batch in carrier.iterate(0) for each in batch["odd"])
+    carrier.close()
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_transform_that_is_switched_off_stays_off_from_the_next_epoch_on(make_coco, pipelines, num_workers) -> None:
+    steps = pipelines.train()
+    inner = make_coco(steps[:2])
+    dataset = MultiImageMixDataset(inner, [{"type": "Mosaic", "img_scale": (32, 32)}, *steps[3:]])
+    carrier = LoaderCarrier(dataset, IndexPlan.of(dataset, 1), num_workers=num_workers)
+    assert {batch["img"].shape[-1] for batch in carrier.iterate(0)} == {64}
+    dataset.update_skip_type_keys(["Mosaic"])
+    assert {batch["img"].shape[-1] for batch in carrier.iterate(1)} == {32 * (-(-width // 32)) for width in widths(inner)}
+    carrier.close()
+
+
+def widths(dataset: Any) -> set[int]:
+    return {info["width"] for info in dataset.data_infos}
