@@ -98,6 +98,7 @@ class Albu(Transform):
         if "gt_labels" in changed:
             changed["gt_labels"] = np.asarray(changed["gt_labels"]).astype(np.int64)
         sample = {self.keymap_back.get(key, key): value for key, value in changed.items()}
+        sample["img_shape"] = sample["img"].shape
         if self.update_pad_shape:
             sample["pad_shape"] = sample["img"].shape
         return sample

@@ -43,7 +43,7 @@ def normalize(image: np.ndarray, mean: np.ndarray, std: np.ndarray, to_rgb: bool
     if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == len(mean) == 3:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if to_rgb else image
         return np.asarray(cv2.LUT(image, normalize(_EVERY_VALUE, mean, std, to_rgb=False)))
-    normalized = image.astype(np.float32)
+    normalized = image.astype(np.float32, order="C")  # OpenCV writes into no other layout
     if to_rgb:
         cv2.cvtColor(normalized, cv2.COLOR_BGR2RGB, normalized)
     if normalized.ndim == 3 and normalized.shape[2] == len(mean) == 3:

@@ -31,6 +31,13 @@ def test_normalize_swaps_channels_before_subtracting(make_sample) -> None:
     assert image[0, 0, 2] == 200
 
 
+def test_normalize_accepts_an_image_whose_channels_were_permuted(make_sample) -> None:
+    image = make_sample()["img"]
+    permuted = Normalize(MEAN, STD)({"img": image[..., np.array([2, 0, 1])]})["img"]
+    expected = (image[..., [1, 0, 2]] - np.array(MEAN)) / STD
+    assert np.allclose(permuted, expected, atol=1e-5)
+
+
 def test_normalize_with_zero_deviation_raises() -> None:
     with pytest.raises(ValueError, match="std"):
         Normalize([0, 0, 0], [1, 0, 1])

@@ -175,7 +175,7 @@ class Masks(ABC):
 
 
 def rescaled_size(size: Size, scale: float | Size) -> Size:
-    """Size `(w, h)` after scaling by a factor, or into the `(long edge, short edge)` limits, rounded half up."""
+    """Size `(w, h)` after scaling by a factor, or into the `(long edge, short edge)` limits, rounded half up, at least one pixel."""
     w, h = size
     if isinstance(scale, (int, float)):
         if scale <= 0:
@@ -183,7 +183,7 @@ def rescaled_size(size: Size, scale: float | Size) -> Size:
         factor = float(scale)
     else:
         factor = min(max(scale) / max(h, w), min(scale) / min(h, w))
-    return int(w * factor + 0.5), int(h * factor + 0.5)
+    return max(int(w * factor + 0.5), 1), max(int(h * factor + 0.5), 1)
 
 
 def check_flip(direction: str) -> None:
