@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pycocotools import mask as rle_tools
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from raydet.datasets import CocoDataset, LVISV1Dataset
 from raydet.evaluation import evaluate_lvis
@@ -138,3 +143,60 @@ def test_nothing_found_and_unknown_names(tmp_path):
         ap(dataset, found() * 2)
     with pytest.raises(KeyError, match="segm is not in results"):
         ap(dataset, found(), metric="segm")
+
+
+def oracle(dataset, rows):
+    """The same by pycocotools: a crowd over the whole image takes what is left over where a class is marked in part."""
+    truth = json.loads(Path(dataset.ann_file).read_text())
+    images = {image["id"]: image for image in truth["images"]}
+    present = {(each["image_id"], each["category_id"]) for each in truth["annotations"]}
+    asked = present | {(i, k) for i, image in images.items() for k in image["neg_category_ids"]}
+    whole = {"bbox": [-1000, -1000, 3000, 3000], "area": 9e6, "iscrowd": 1}
+    for i, image in images.items():
+        for k in image["not_exhaustive_category_ids"]:
+            truth["annotations"].append({"id": len(truth["annotations"]) + 1, "image_id": i, "category_id": k, **whole})
+    ground_truth = COCO()
+    ground_truth.dataset = truth
+    with contextlib.redirect_stdout(io.StringIO()):
+        ground_truth.createIndex()
+        found = ground_truth.loadRes([row for row in rows if (row["image_id"], row["category_id"]) in asked])
+        engine = COCOeval(ground_truth, found, "bbox")
+        engine.params.maxDets = [300]
+        engine.evaluate()
+        engine.accumulate()
+    precision = engine.eval["precision"][:, :, :, 0, 0]
+    return round(float(precision[precision > -1].mean()), 4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_images_give_what_pycocotools_gives_with_crowds(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    images, annotations = [], []
+    for i in range(1, 13):
+        absent, partial = (random.choice([1, 2, 3], random.integers(0, 3), replace=False).tolist() for _ in range(2))
+        images.append(
+            {
+                "id": i,
+                "width": SIZE,
+                "height": SIZE,
+                "coco_url": f"http://images.cocodataset.org/val2017/{i}.jpg",
+                "neg_category_ids": absent,
+                "not_exhaustive_category_ids": partial,
+            }
+        )
+        for _ in range(random.integers(1, 8)):
+            box = [*random.integers(0, 60, 2).tolist(), *random.integers(4, 40, 2).tolist()]
+            more = {"image_id": i, "category_id": int(random.integers(1, 4)), "iscrowd": 0, "segmentation": []}
+            annotations.append({"id": len(annotations) + 1, "bbox": box, "area": box[2] * box[3], **more})
+    categories = [{"id": k, "name": f"c{k}", "frequency": "r"} for k in (1, 2, 3)]
+    path = tmp_path / "many.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    dataset = LVISV1Dataset(str(path), [], test_mode=True)
+    results = [[NONE, NONE, NONE] for _ in images]
+    for each in annotations * 2:
+        x, y, w, h = np.array(each["bbox"]) + random.integers(-3, 4, 4)
+        row = np.array([[x, y, x + w, y + h, random.random()]], np.float32)
+        label = each["category_id"] - 1 if random.random() < 0.8 else int(random.integers(0, 3))
+        classes = results[each["image_id"] - 1]
+        classes[label] = np.concatenate([classes[label], row])
+    assert ap(dataset, results)["bbox_AP"] == oracle(dataset, dataset._det2json(results))
