@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ class Albu(Transform):
         update_pad_shape: bool = False,
         skip_img_without_anno: bool = False,
     ) -> None:
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for a newer version
         self._package = need("albumentations", "albumentations", self)
         self.transforms = list(transforms)
         self.label_fields, params = _split_filter(bbox_params)

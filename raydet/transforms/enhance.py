@@ -7,17 +7,20 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from raydet.transforms.base import Results, Transform
-from raydet.transforms.levels import as_fraction, strength
+from raydet.transforms.levels import MAX_LEVEL, as_fraction, strength
 
 
 class Enhancement(Transform):
     """A change of all images of a sample that happens by chance.
 
     Args:
+        level: in [0, 10]; 5 leaves the image, for most.
         prob: chance that it happens.
     """
 
-    def __init__(self, prob: float = 0.5) -> None:
+    def __init__(self, level: float, prob: float = 0.5) -> None:
+        self.level = level
+        self.factor = strength(level) * 1.8 + 0.1
         self.prob = as_fraction("prob", prob)
 
     def enhance(self, image: np.ndarray) -> np.ndarray:
@@ -43,11 +46,6 @@ class ColorTransform(Enhancement):
         prob: chance that it happens.
     """
 
-    def __init__(self, level: float, prob: float = 0.5) -> None:
-        super().__init__(prob)
-        self.level = level
-        self.factor = _factor(level)
-
     def enhance(self, image: np.ndarray) -> np.ndarray:
         grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
         mixed = cv2.addWeighted(image, self.factor, grey, 1 - self.factor, 0)
@@ -62,11 +60,6 @@ class BrightnessTransform(Enhancement):
         prob: chance that it happens.
     """
 
-    def __init__(self, level: float, prob: float = 0.5) -> None:
-        super().__init__(prob)
-        self.level = level
-        self.factor = _factor(level)
-
     def enhance(self, image: np.ndarray) -> np.ndarray:
         return _stretched(image, self.factor, 0)
 
@@ -78,11 +71,6 @@ class ContrastTransform(Enhancement):
         level: in [0, 10]; 0 is nearly even, 5 leaves the image, 10 nearly doubles the contrast.
         prob: chance that it happens.
     """
-
-    def __init__(self, level: float, prob: float = 0.5) -> None:
-        super().__init__(prob)
-        self.level = level
-        self.factor = _factor(level)
 
     def enhance(self, image: np.ndarray) -> np.ndarray:
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
@@ -96,14 +84,13 @@ class EqualizeTransform(Enhancement):
         prob: chance that it happens.
     """
 
+    def __init__(self, prob: float = 0.5) -> None:
+        super().__init__(MAX_LEVEL, prob)  # it knows no half measures
+
     def enhance(self, image: np.ndarray) -> np.ndarray:
         if image.dtype != np.uint8:
             raise ValueError(f"EqualizeTransform needs uint8 images, got {image.dtype}; set to_float32=False")
         return np.array(ImageOps.equalize(Image.fromarray(image)))
-
-
-def _factor(level: float) -> float:
-    return strength(level) * 1.8 + 0.1
 
 
 def _stretched(image: np.ndarray, factor: float, pivot: float) -> np.ndarray:

@@ -175,7 +175,7 @@ class Masks(ABC):
 
 
 def rescaled_size(size: Size, scale: float | Size) -> Size:
-    """Size `(w, h)` after scaling by a factor, or into the `(long edge, short edge)` limits, rounded half up, at least one pixel."""
+    """Size `(w, h)` after scaling by a factor, or into the `(long edge, short edge)` limits, at least one pixel."""
     w, h = size
     if isinstance(scale, (int, float)):
         if scale <= 0:
