@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from raydet.evaluation.coco_columns import Row, found_in, truths_of
+from raydet.datasets.coco_results import box_columns, mask_columns, proposal_columns
+from raydet.evaluation.coco_columns import Found, found_of, truths_of
 from raydet.evaluation.coco_engine import Curves, compute_curves
 from raydet.evaluation.coco_matching import Request
 from raydet.evaluation.coco_summary import ITEMS, describe, mean_of_measured, summarize
@@ -58,21 +60,20 @@ def evaluate_coco(
     check_results(dataset, results)
     if jsonfile_prefix is not None:
         dataset.format_results(results, jsonfile_prefix=jsonfile_prefix)
-    rows = result_rows(dataset, results) if set(metrics) - {"proposal_fast"} else {}
+    found = found_by_metric(dataset, results) if set(metrics) - {"proposal_fast"} else {}
     scores: dict[str, Any] = {}
     for name in metrics:
         say(f"Evaluating {name}...", logger)
         if name == "proposal_fast":
             scores.update(_fast_recall(dataset, results, proposal_nums, iou_thrs, logger))
             continue
-        if name not in rows:
-            raise KeyError(f"{name} is not in results; this model yields {', '.join(rows)}")
-        if not rows[name]:
+        if name not in found:
+            raise KeyError(f"{name} is not in results; this model yields {', '.join(found)}")
+        if not len(found[name]):
             say("The results of the whole data set are empty: not a single detection.", logger)
             break
         request = _request(dataset, name, proposal_nums, iou_thrs)
-        found = found_in(_countable(rows[name], request), request.iou_type)
-        curves = compute_curves(truths_of(dataset.coco, request.iou_type), found, request)
+        curves = compute_curves(truths_of(dataset.coco, request.iou_type), _countable(found[name], request), request)
         # 2.x finds single overlaps only in its default grid or in an array; with a list mAP_50 and mAP_75 are -1.
         summary = summarize(curves, request, single_overlaps=iou_thrs is None or isinstance(iou_thrs, np.ndarray))
         say("\n" + describe(summary, request), logger)
@@ -104,16 +105,17 @@ def check_results(dataset: Any, results: Sequence[Any]) -> None:
         )
 
 
-def result_rows(dataset: Any, results: Sequence[Any]) -> dict[str, list[Row]]:
-    """Results as rows of COCO result files, by the metric that they are for."""
+def found_by_metric(dataset: Any, results: Sequence[Any]) -> dict[str, Found]:
+    """The detections in results, by the metric that they are for."""
     first = results[0] if len(results) else []
     if isinstance(first, np.ndarray):
-        return {"proposal": dataset._proposal2json(results)}
+        return {"proposal": found_of(proposal_columns(dataset.img_ids, results))}
     if isinstance(first, tuple):
-        boxes, masks = dataset._segm2json(results)
+        boxes = found_of(box_columns(dataset.img_ids, dataset.cat_ids, [boxes for boxes, _ in results]))
+        masks = found_of(mask_columns(dataset.img_ids, dataset.cat_ids, results))
         return {"bbox": boxes, "proposal": boxes, "segm": masks}
     if isinstance(first, list):
-        boxes = dataset._det2json(results)
+        boxes = found_of(box_columns(dataset.img_ids, dataset.cat_ids, results))
         return {"bbox": boxes, "proposal": boxes}
     raise TypeError(
         f"a result is a list of arrays, (boxes, masks) or an array of proposals, got {type(first).__name__}"
@@ -157,12 +159,12 @@ def _request(dataset: Any, metric: str, proposal_nums: Sequence[int], iou_thrs: 
     )
 
 
-def _countable(rows: list[Row], request: Request) -> list[Row]:
-    """Proposals have no class: whatever number their rows were written with, they count."""
+def _countable(found: Found, request: Request) -> Found:
+    """Proposals have no class: whatever number they were given, they count."""
     if request.use_categories:
-        return rows
-    known = set(request.category_ids)
-    return [row if row["category_id"] in known else {**row, "category_id": request.category_ids[0]} for row in rows]
+        return found
+    known = np.isin(found.categories, request.category_ids)
+    return replace(found, categories=np.where(known, found.categories, request.category_ids[0]))
 
 
 def _chosen(summary: dict[str, float], metric: str, items: Sequence[str] | None) -> dict[str, Any]:

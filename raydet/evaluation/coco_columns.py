@@ -10,6 +10,8 @@ import numpy as np
 from pycocotools import mask as rle_tools
 from pycocotools.coco import COCO
 
+from raydet.datasets.coco_results import Columns
+
 Row = Mapping[str, Any]
 """One detection of a COCO result file: image_id, category_id, score and bbox (xywh) or segmentation (RLE)."""
 # pycocotools 2.0.11 fails on lists of more than 255 masks with numpy 2
@@ -104,17 +106,29 @@ def truths_of(ground_truth: COCO, iou_type: str = "bbox") -> Truths:
 
 
 def found_in(rows: Sequence[Row], iou_type: str = "bbox") -> Found:
-    """The detections of a COCO result file; sizes come from masks for masks, from boxes for boxes."""
-    masks = [row["segmentation"] for row in rows] if iou_type == "segm" else None
-    boxes = _column(rows, "bbox", np.float64, [0, 0, 0, 0]).reshape(-1, 4)
+    """The detections of a COCO result file."""
+    return found_of(
+        Columns(
+            image_ids=_column(rows, "image_id", np.int64),
+            category_ids=_column(rows, "category_id", np.int64),
+            boxes=_column(rows, "bbox", np.float64, [0, 0, 0, 0]).reshape(-1, 4),
+            scores=_column(rows, "score", np.float64),
+            masks=[row["segmentation"] for row in rows] if iou_type == "segm" else None,
+        )
+    )
+
+
+def found_of(columns: Columns) -> Found:
+    """Detections to compare; sizes come from masks for masks, from boxes for boxes."""
+    boxes, masks = columns.boxes, columns.masks
     return Found(
-        images=_column(rows, "image_id", np.int64),
-        categories=_column(rows, "category_id", np.int64),
+        images=columns.image_ids,
+        categories=columns.category_ids,
         boxes=boxes,
         areas=boxes[:, 2] * boxes[:, 3] if masks is None else mask_areas(masks),
         masks=masks,
-        scores=_column(rows, "score", np.float64),
-        spared=np.zeros(len(rows), dtype=bool),
+        scores=columns.scores,
+        spared=np.zeros(len(boxes), dtype=bool),
     )
 
 

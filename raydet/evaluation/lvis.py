@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from raydet.evaluation.coco import check_results, evaluate_coco, known, result_rows
-from raydet.evaluation.coco_columns import Found, Truths, found_in, take, truths_of
+from raydet.evaluation.coco import check_results, evaluate_coco, found_by_metric, known
+from raydet.evaluation.coco_columns import Found, Truths, take, truths_of
 from raydet.evaluation.coco_engine import Curves, compute_curves
 from raydet.evaluation.coco_matching import Request
 from raydet.evaluation.coco_summary import AREAS, mean_of_measured
@@ -95,7 +95,7 @@ def evaluate_lvis(
     check_results(dataset, results)
     if jsonfile_prefix is not None:
         dataset.format_results(results, jsonfile_prefix=jsonfile_prefix)
-    rows = result_rows(dataset, results) if set(metrics) - {"proposal_fast"} else {}
+    found = found_by_metric(dataset, results) if set(metrics) - {"proposal_fast"} else {}
     scores: dict[str, Any] = {}
     for name in metrics:
         if name == "proposal_fast":
@@ -103,13 +103,13 @@ def evaluate_lvis(
             scores.update(recalls)
             continue
         say(f"Evaluating {name}...", logger)
-        if name not in rows:
-            raise KeyError(f"{name} is not in results; this model yields {', '.join(rows)}")
-        if not rows[name]:
+        if name not in found:
+            raise KeyError(f"{name} is not in results; this model yields {', '.join(found)}")
+        if not len(found[name]):
             say("The results of the whole data set are empty: not a single detection.", logger)
             break
         request = _request(dataset, name, iou_thrs)
-        curves = _curves(dataset, found_in(rows[name], request.iou_type), request)
+        curves = _curves(dataset, found[name], request)
         summary = _summarize(curves, request, _frequencies(dataset, request))
         say("\n" + text_table(["metric", *summary], [[name, *(f"{each:.4f}" for each in summary.values())]]), logger)
         if classwise and request.use_categories:

@@ -112,7 +112,7 @@ def _changed(words: np.ndarray, starts: np.ndarray) -> np.ndarray:
     before[1:] |= words[:-1] >> np.uint64(_WORD - 1)
     before[starts[starts < len(words)]] &= ~_ONE
     before ^= words
-    return before
+    return np.asarray(before)
 
 
 def _set_bits(words: np.ndarray) -> np.ndarray:
