@@ -8,7 +8,7 @@ from typing import Any
 
 from raydet.analysis.data_sources import Entry, Object
 from raydet.analysis.findings import Finding
-from raydet.analysis.masks import mask_fault
+from raydet.structures.masks.segmentation import mask_fault
 from raydet.transforms.files import BadSampleError, decode_image, is_truncated, read_bytes
 
 Size = tuple[int, int]

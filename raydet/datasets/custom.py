@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch.utils.data import Dataset
 
+from raydet.datasets.annotation_checks import check_annotation
 from raydet.datasets.files import below, load_lines, load_records
 from raydet.datasets.log import say_once
 from raydet.datasets.table import PackedRecords
@@ -188,7 +189,9 @@ class CustomDataset(Dataset[Results]):
 
     def prepare_train_img(self, idx: int) -> Results | None:
         """The sample of one image with its annotation; None when the pipeline gives it up."""
-        sample: Results | None = self.pipeline(self._record(idx, self.get_ann_info(idx)))
+        ann_info = self.get_ann_info(idx)
+        check_annotation(ann_info, self.data_infos[idx], self.CLASSES, self.filename(idx))
+        sample: Results | None = self.pipeline(self._record(idx, ann_info))
         return sample
 
     def prepare_test_img(self, idx: int) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from raydet.structures import BitmapMasks, PolygonMasks
+from raydet.structures.masks.segmentation import mask_fault
 from raydet.transforms import objects
 from raydet.transforms.base import Results, Transform
 from raydet.transforms.files import DISK, BadSampleError, read_image
@@ -144,26 +145,27 @@ def draw_mask(annotation: Any, height: int, width: int, name: str = "the image")
     Raises:
         BadSampleError: the annotation is none of these, or is of another size.
     """
-    if isinstance(annotation, Mapping):
-        if tuple(annotation.get("size", ())) != (height, width):
-            raise BadSampleError(
-                f"the RLE mask of an object in {name} has size {annotation.get('size')}, the image {[height, width]}"
-            )
-        rle = dict(annotation)
-        if isinstance(rle.get("counts"), list):
-            rle = coco_mask.frPyObjects(rle, height, width)
-    elif isinstance(annotation, (list, tuple)) and annotation:
-        rle = coco_mask.merge(coco_mask.frPyObjects([_flat(each) for each in annotation], height, width))
-    else:
+    if isinstance(annotation, (list, tuple)):  # as in 2.x, single polygons that are too short do not matter
+        annotation = [each for each in map(_flat, annotation) if _has_area(each)] or annotation
+    fault = mask_fault(annotation, height, width)
+    if fault is not None:
         raise BadSampleError(
-            f"the segmentation of an object in {name} must be polygons or an RLE dict, got {annotation!r}; "
-            "correct the annotation or load without masks"
+            f"the segmentation of an object in {name} cannot be used: {fault}; correct it or load without masks"
         )
-    return np.asarray(coco_mask.decode(rle))
+    if isinstance(annotation, list):
+        return np.asarray(coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(annotation, height, width))))
+    rle = dict(annotation)
+    listed = isinstance(rle["counts"], (list, tuple))
+    return np.asarray(coco_mask.decode(coco_mask.frPyObjects(rle, height, width) if listed else rle))
 
 
-def _flat(polygon: Any) -> list[float]:
-    return [float(value) for value in np.asarray(polygon, np.float64).ravel()]
+def _flat(polygon: Any) -> Any:
+    return polygon.ravel().tolist() if isinstance(polygon, np.ndarray) else polygon
+
+
+def _has_area(polygon: Any) -> bool:
+    """False for numbers that are no three points; what is no list of numbers is for others to judge."""
+    return not isinstance(polygon, (list, tuple, np.ndarray)) or (len(polygon) % 2 == 0 and len(polygon) >= 6)
 
 
 def valid_polygons(annotation: Any, name: str = "the image") -> list[np.ndarray]:
@@ -174,7 +176,7 @@ def valid_polygons(annotation: Any, name: str = "the image") -> list[np.ndarray]
             "segmentation; use poly2mask=True"
         )
     polygons = [np.asarray(each) for each in annotation]
-    return [each for each in polygons if len(each) % 2 == 0 and len(each) >= 6]
+    return [each for each in polygons if _has_area(each)]
 
 
 class LoadProposals(Transform):

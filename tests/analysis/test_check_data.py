@@ -41,7 +41,7 @@ def test_good_data_has_no_findings(spoilt) -> None:
         ({"iscrowd": 1}, "crowd", "10, 10, 30, 30"),
         ({"segmentation": [[1, 2, 3, 4]]}, "wrong mask", "three points"),
         ({"segmentation": [[1, 2, 3, 4, NAN, 6]]}, "not finite", "NaN"),
-        ({"segmentation": {**GOOD, "size": [60, 40]}}, "wrong mask", r"image of \[60, 40\]"),
+        ({"segmentation": {**GOOD, "size": [60, 40]}}, "wrong mask", r"size \[60, 40\]"),
         ({"segmentation": {**GOOD, "counts": [2395, 6]}}, "wrong mask", "add up to 2401 pixels, the image has 2400"),
         ({"segmentation": {**GOOD, "counts": "abc é"}}, "wrong mask", "broken"),
         ({"segmentation": {**GOOD, "counts": "P"}}, "wrong mask", "end within a number"),

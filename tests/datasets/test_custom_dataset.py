@@ -98,7 +98,7 @@ def test_a_subclass_with_its_own_records_works() -> None:
         CLASSES = ("x",)
 
         def load_annotations(self, ann_file: str) -> list[dict[str, Any]]:
-            ann = {"bboxes": np.ones((1, 4), np.float32), "labels": np.zeros(1, np.int64)}
+            ann = {"bboxes": np.array([[1, 1, 9, 9]], np.float32), "labels": np.zeros(1, np.int64)}
             return [{"filename": f"{i}.jpg", "width": 64, "height": 64, "ann": ann} for i in range(int(ann_file))]
 
     dataset = Mine("3", [{"type": "LoadAnnotations"}])

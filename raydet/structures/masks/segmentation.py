@@ -31,7 +31,7 @@ def _polygon_fault(polygon: Any) -> str | None:
 def _rle_fault(rle: Mapping[str, Any], height: int, width: int) -> str | None:
     size, counts = rle.get("size"), rle.get("counts")
     if list(size or ()) != [height, width]:
-        return f"the RLE is of an image of {size}, this one is [{height}, {width}]"
+        return f"the RLE has size {size}, the image [{height}, {width}]"
     if not isinstance(counts, (str, bytes, list, tuple)):
         return f"the counts of an RLE are a list or a string, got {_shown(counts)}"
     try:
