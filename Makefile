@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # The hooks of pre-commit call their tools by name.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install build test test-all conformance lint types shape bench demo demo-trees docs clean
+.PHONY: install build test test-all conformance lint types shape bench bench-data demo demo-trees docs clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,6 +40,9 @@ shape: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tools/bench_step.py && $(BIN)/python tools/bench_ray.py
+
+bench-data: $(READY)
+	$(BIN)/python tools/bench_data.py
 
 demo: $(READY)
 	$(BIN)/python -m raydet.cli demo nuclei

@@ -93,11 +93,12 @@ class LoaderCarrier:
         self.reader = BatchReader(self.dataset, self._bad_samples, self._defer_normalization)
         self._post = SlabPost()
         workers = self._num_workers
+        send: Callable[[Any], Any] = SlabWriter(self._post, self._prefetch + 2) if workers else _unchanged
         self._loader: DataLoader[Any] | None = DataLoader(
             self.reader,  # type: ignore[arg-type]
             sampler=self._cursor,
             batch_size=None,
-            collate_fn=SlabWriter(self._post, self._prefetch + 2) if workers else _unchanged,
+            collate_fn=send,
             num_workers=workers,
             persistent_workers=self._persistent and workers > 0,
             prefetch_factor=self._prefetch if workers else None,

@@ -70,8 +70,9 @@ class SlabWriter:
         """New memory for a slab that is too small."""
         if len(self._slabs[number]) >= size:
             return None
-        self._slabs[number] = torch.zeros(int(size * _SPARE), dtype=torch.uint8).share_memory_()
-        return self._slabs[number]
+        memory: Tensor = torch.zeros(int(size * _SPARE), dtype=torch.uint8)
+        self._slabs[number] = memory.share_memory_()  # type: ignore[no-untyped-call]
+        return memory
 
 
 class FilledSlab:
@@ -80,16 +81,13 @@ class FilledSlab:
     _slab: Tensor | None = None  # only in the training process
 
     def __init__(self, post: int, worker: int, number: int, memory: Tensor | None, index: list[Entry]) -> None:
-        self._place = (post, worker, number, memory)
+        self._post = post
+        self._place = (worker, number, memory)
         self._index = index
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_place": self._place, "_index": self._index}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        post, *place = self._place
-        self._slab = _POSTS[post].slab(*place)
+        self._slab = _POSTS[self._post].slab(*self._place)
 
     def open(self, pinned: bool = False) -> dict[str, Any]:
         """The batch in memory of its own."""

@@ -72,7 +72,9 @@ def test_transform_that_is_switched_off_stays_off_from_the_next_epoch_on(make_co
     carrier = LoaderCarrier(dataset, IndexPlan.of(dataset, 1), num_workers=num_workers)
     assert {batch["img"].shape[-1] for batch in carrier.iterate(0)} == {64}
     dataset.update_skip_type_keys(["Mosaic"])
-    assert {batch["img"].shape[-1] for batch in carrier.iterate(1)} == {32 * (-(-width // 32)) for width in widths(inner)}
+    assert {batch["img"].shape[-1] for batch in carrier.iterate(1)} == {
+        32 * (-(-width // 32)) for width in widths(inner)
+    }
     carrier.close()
 
 

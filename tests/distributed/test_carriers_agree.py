@@ -30,9 +30,7 @@ def coco_section(coco, pipeline):
 
 
 def mixed_dataset(coco):
-    return build_dataset(
-        {"type": "MultiImageMixDataset", "dataset": coco_section(coco, PIPELINE[:2]), "pipeline": MIX}
-    )
+    return build_dataset({"type": "MultiImageMixDataset", "dataset": coco_section(coco, PIPELINE[:2]), "pipeline": MIX})
 
 
 def names_of(batches):
@@ -41,7 +39,8 @@ def names_of(batches):
 
 def read(carriers, epoch):
     """The batches of an epoch, rank by rank; all ranks read at once."""
-    return [list(batches) for batches in zip(*zip(*(carrier.iterate(epoch) for carrier in carriers), strict=True))]
+    steps = list(zip(*(carrier.iterate(epoch) for carrier in carriers), strict=True))
+    return [[step[rank] for step in steps] for rank in range(len(carriers))]
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
