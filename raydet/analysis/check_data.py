@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from raydet.analysis.coco_source import CocoSource
 from raydet.analysis.data_checks import check_entry
-from raydet.analysis.data_sources import WRONG_DATA, CocoSource, DatasetSource, Source, read_entry
+from raydet.analysis.data_sources import WRONG_DATA, DatasetSource, Source, TableSource, read_entry
 from raydet.analysis.findings import Finding, Report, size_name
 from raydet.config import Config, compat_cfg, update_data_root
 from raydet.datasets import CocoDataset, build_dataset
@@ -90,8 +91,9 @@ def _open(section: Mapping[str, Any], report: Report) -> Source | None:
     except WRONG_DATA as error:
         report.add([Finding("data set", str(error))])
     member: Any = DATASETS.get(section["type"])
-    if not (isinstance(member, type) and issubclass(member, CocoDataset)):
-        return None if dataset is None else DatasetSource(dataset)
+    of_coco = isinstance(member, type) and issubclass(member, CocoDataset)
+    if not (of_coco and str(section.get("ann_file")).endswith(".json")):
+        return None if dataset is None else TableSource(dataset) if of_coco else DatasetSource(dataset)
     try:
         return _coco_source(plain, dataset, member)
     except WRONG_DATA as error:

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from raydet.analysis.findings import ERRORS, KINDS, SIZE_NAMES, Finding, Report
-from raydet.visualization import Objects, Style, draw_objects, read_image
+from raydet.transforms import read_image
+from raydet.visualization import Objects, Style, draw_objects
 
 PICTURE_SIDE = 320
 """Pixels of the longer side of a picture on the page."""

@@ -115,6 +115,19 @@ def test_any_data_set_is_scanned_through_its_public_interface(spoilt) -> None:
     assert report.num_images == 2
 
 
+def test_data_sets_of_other_files_that_keep_the_columns_of_coco_are_scanned_whole(spoilt) -> None:
+    labels = spoilt.folder / "labels"
+    labels.mkdir()
+    for i, line in enumerate(("0 0.5 0.5 0.2 0.2", "0 0.5 0.5 0 0.2", ""), 1):
+        (labels / f"{i}.txt").write_text(line)
+    spoilt.scan()
+    report = Report("yolo")
+    folder = str(spoilt.folder)
+    scan({"type": "YOLODataset", "ann_file": str(labels), "img_prefix": folder, "classes": ["cat"]}, report)
+    assert report.counts == {"zero-size box": 1, "empty image": 1}
+    assert report.classes == {"cat": 2}
+
+
 def test_annotations_alone_are_scanned_without_images(spoilt) -> None:
     (spoilt.folder / "1.jpg").unlink()
     report = Report("x")
