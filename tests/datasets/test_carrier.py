@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,6 +125,22 @@ def test_nothing_takes_the_place_of_an_image_outside_training(split: str, kind: 
 def test_carrier_with_class_aware_sampling(make_coco) -> None:
     data = {"workers_per_gpu": 0, "train_dataloader": {"class_aware_sampler": {"num_sample_class": 1}}}
     assert build_carrier(make_coco(), data, "train").plan.order == "class_aware"
+
+
+def test_workers_read_ahead_while_the_model_computes(make_coco, pipelines, tmp_path) -> None:
+    def leave_a_trace(sample: dict[str, Any]) -> dict[str, Any]:
+        (tmp_path / f"read {sample['img_info']['filename']}").touch()
+        return sample
+
+    dataset = make_coco([leave_a_trace, *pipelines.train()])
+    carrier = LoaderCarrier(dataset, IndexPlan.of(dataset, 1), num_workers=1, prefetch=3)
+    batches = carrier.iterate(0)
+    next(batches)
+    end = time.monotonic() + 60
+    while len(list(tmp_path.glob("read *"))) < 4:  # the one that was asked for, and three ahead
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    carrier.close()
 
 
 def test_settings_of_a_loader_reach_the_carrier(make_coco) -> None:
