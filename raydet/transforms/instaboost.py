@@ -53,10 +53,19 @@ class InstaBoost(Transform):
     def apply(self, results: Results, params: bool) -> Results:
         objects, image = _as_coco(results["ann_info"]), results["img"]
         if params:
-            objects, changed = self._package.get_new_data(objects, image.astype(np.uint8), self.cfg, background=None)
+            objects, changed = self._changed(objects, image.astype(np.uint8), results.get("filename"))
             results["img"] = changed.astype(image.dtype)
         results["ann_info"] = {**results["ann_info"], **_from_coco(objects)}
         return results
+
+    def _changed(self, objects: list[dict[str, Any]], image: np.ndarray, name: Any) -> tuple[Any, np.ndarray]:
+        try:
+            return self._package.get_new_data(objects, image, self.cfg, background=None)  # type: ignore[no-any-return]
+        except (TypeError, ValueError, AttributeError) as error:
+            raise RuntimeError(
+                f"instaboostfast fails on {name}: {error}; its release 0.1.2 works with numpy < 1.24 (here is "
+                f"{np.__version__}) and knows polygons and uncompressed RLE"
+            ) from error
 
 
 def _as_coco(annotation: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -39,11 +39,13 @@ def test_corrupt_hands_8_bit_pixels_name_and_severity_over(monkeypatch: pytest.M
         assert image.dtype == np.uint8
         return image + severity * len(corruption_name)
 
-    fake(monkeypatch, "imagecorruptions", corrupt=corrupt)
+    fake(monkeypatch, "imagecorruptions", corrupt=corrupt, get_corruption_names=lambda subset: ["fog", "snow"])
     sample = Corrupt("fog", severity=3)({"img": np.full((2, 2, 3), 5.0, np.float32)})
     assert (sample["img"] == 14).all()
     with pytest.raises(ValueError, match="severity"):
         Corrupt("fog", severity=6)
+    with pytest.raises(ValueError, match=r"'fog', 'snow'.*'rain'"):
+        Corrupt("rain")
 
 
 def test_instaboost_changes_the_annotation_and_drops_objects_without_area(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +63,17 @@ def test_instaboost_changes_the_annotation_and_drops_objects_without_area(monkey
     assert sample["ann_info"]["masks"] == ["a"]
     assert (sample["img"] == 1).all()
     assert annotation == original
+
+
+def test_instaboost_that_fails_says_what_its_package_works_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get_new_data(*arguments: Any, **options: Any) -> Any:
+        raise ValueError("setting an array element with a sequence")
+
+    fake(monkeypatch, "instaboostfast", InstaBoostConfig=lambda *options: options, get_new_data=get_new_data)
+    sample = {"img": np.zeros((9, 9, 3), np.uint8), "filename": "a.jpg"}
+    sample["ann_info"] = {"bboxes": np.zeros((0, 4)), "labels": [], "masks": []}
+    with pytest.raises(RuntimeError, match=r"a\.jpg.*numpy < 1\.24"):
+        InstaBoost(aug_ratio=1.0)(sample)
 
 
 albumentations = pytest.mark.skipif(
