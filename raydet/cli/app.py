@@ -34,6 +34,7 @@ EXAMPLES = """examples:
   raydet test retinanet_r50_fpn_1x_coco work_dirs/my-run --eval bbox
   raydet infer street.jpg holiday/ --run work_dirs/my-run --out drawn/
   raydet config retinanet_r50_fpn_1x_coco --check
+  raydet check-data my_config.py --html report.html
 
 `raydet COMMAND --help` has more on each.
 Exit codes: 0 done, 1 failed or problems found, 2 wrong use, 130 interrupted."""
