@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from torch import nn
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 WRAPPERS = (DistributedDataParallel, DataParallel)
@@ -48,6 +51,15 @@ def call_through(model: nn.Module, method: str, *args: Any, **kwargs: Any) -> An
         ) from error
     finally:
         inner.__dict__.pop("forward", None)
+
+
+@torch.no_grad()
+def average_over_ranks(tensors: Iterable[Tensor]) -> None:
+    """Replace tensors by their means over all processes; counters (integers) are left alone. Every rank calls this."""
+    for tensor in tensors:
+        if tensor.is_floating_point():
+            dist.all_reduce(tensor)
+            tensor.div_(dist.get_world_size())
 
 
 def _unused_parameters(model: nn.Module, message: str) -> list[str]:

@@ -162,7 +162,21 @@ HOOKS = {
     **_at("raydet.engine.hooks.sampler_seed", "DistSamplerSeedHook"),
     **_at("raydet.engine.hooks.text_logger", "TextLoggerHook"),
     **_at("raydet.engine.hooks.tensorboard", "TensorboardLoggerHook"),
+    **_at("raydet.engine.hooks.wandb", "WandbLoggerHook", "MMDetWandbHook"),
+    **_at(
+        "raydet.engine.hooks.trackers",
+        "MlflowLoggerHook",
+        "NeptuneLoggerHook",
+        "ClearMLLoggerHook",
+        "DvcliveLoggerHook",
+        "SegmindLoggerHook",
+        "PaviLoggerHook",
+    ),
     **_at("raydet.engine.hooks.simple", "ClosureHook", "EmptyCacheHook", "SetEpochInfoHook"),
+    **_at("raydet.engine.hooks.yolox", "YOLOXModeSwitchHook", "SyncRandomSizeHook"),
+    **_at("raydet.engine.hooks.synchronisation", "SyncNormHook", "SyncBuffersHook"),
+    **_at("raydet.engine.hooks.memory", "MemoryProfilerHook"),
+    **_at("raydet.engine.hooks.profiler", "ProfilerHook"),
     **_at("raydet.engine.hooks.ema", "EMAHook", "ExpMomentumEMAHook", "LinearMomentumEMAHook"),
     **_at(
         "raydet.engine.hooks.lr",
@@ -207,6 +221,8 @@ OPTIMIZERS = _at(
     "Rprop",
     "SGD",
     "SparseAdam",
+    "Adafactor",
+    "Muon",
 )
 OPTIMIZER_BUILDERS = {
     **_at("raydet.engine.optimizers", "DefaultOptimizerConstructor"),

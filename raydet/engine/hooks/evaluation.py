@@ -40,6 +40,10 @@ class EvalHook(Hook):
         file_client_args: None or `dict(backend="disk")`.
         dynamic_intervals: pairs `(from epoch, interval)` that replace `interval` later on.
         **eval_kwargs: passed to `dataset.evaluate`, such as `metric="bbox"`.
+
+    Attributes:
+        keep_results: whether others want `latest_results`.
+        latest_results: of the last evaluation, until somebody takes them.
     """
 
     continues_stage = True
@@ -73,6 +77,8 @@ class EvalHook(Hook):
         self.out_dir = out_dir
         self.eval_kwargs = eval_kwargs
         self.initial_flag = True
+        self.keep_results = False
+        self.latest_results: list[Any] | None = None
         self.greater_keys = _names(greater_keys, GREATER_KEYS)
         self.less_keys = _names(less_keys, LESS_KEYS)
         self.save_best = save_best
@@ -138,6 +144,7 @@ class EvalHook(Hook):
         if results is not None:
             runner.log_buffer.output["eval_iter_num"] = len(self.dataloader)
             score = self.evaluate(runner, results)
+            self.latest_results = results if self.keep_results else None
             if score:
                 self._save_best(runner, score, states)
         # The others wait for rank 0 here, where waiting may take hours, and not in a collective of the next step.
