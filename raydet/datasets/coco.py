@@ -126,6 +126,11 @@ class CocoDataset(CustomDataset):
     def coco(self, index: CocoIndex) -> None:
         self._index = index
 
+    @property
+    def annotations(self) -> COCO | CocoTable:
+        """Where evaluation finds the true objects: the index once there is one, for it may have been changed."""
+        return self._table if self._index is None else self._index
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_index": None}
 

@@ -73,7 +73,9 @@ def evaluate_coco(
             say("The results of the whole data set are empty: not a single detection.", logger)
             break
         request = _request(dataset, name, proposal_nums, iou_thrs)
-        curves = compute_curves(truths_of(dataset.coco, request.iou_type), _countable(found[name], request), request)
+        curves = compute_curves(
+            truths_of(dataset.annotations, request.iou_type), _countable(found[name], request), request
+        )
         # 2.x finds single overlaps only in its default grid or in an array; with a list mAP_50 and mAP_75 are -1.
         summary = summarize(curves, request, single_overlaps=iou_thrs is None or isinstance(iou_thrs, np.ndarray))
         say("\n" + describe(summary, request), logger)

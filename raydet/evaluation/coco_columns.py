@@ -11,6 +11,7 @@ from pycocotools import mask as rle_tools
 from pycocotools.coco import COCO
 
 from raydet.datasets.coco_results import Columns
+from raydet.datasets.table import CocoTable
 
 Row = Mapping[str, Any]
 """One detection of a COCO result file: image_id, category_id, score and bbox (xywh) or segmentation (RLE)."""
@@ -84,25 +85,56 @@ def _pick(masks: Sequence[Any] | None, rows: np.ndarray) -> list[Any] | None:
     return None if masks is None else [masks[i] for i in rows.tolist()]
 
 
-def truths_of(ground_truth: COCO, iou_type: str = "bbox") -> Truths:
-    """The annotations of a COCO index.
+def truths_of(annotations: COCO | CocoTable, iou_type: str = "bbox") -> Truths:
+    """The objects of an annotation file.
 
     Args:
-        ground_truth: the index.
+        annotations: its table or its index.
         iou_type: "segm" also brings masks.
     """
-    annotations = [ann for group in ground_truth.imgToAnns.values() for ann in group]
-    crowd = _column(annotations, "iscrowd", bool, 0)
+    if isinstance(annotations, CocoTable):
+        return _truths_of_table(annotations, iou_type)
+    rows = [row for group in annotations.imgToAnns.values() for row in group]
+    crowd = _column(rows, "iscrowd", bool, 0)
     return Truths(
-        images=_column(annotations, "image_id", np.int64),
-        categories=_column(annotations, "category_id", np.int64),
-        boxes=_column(annotations, "bbox", np.float64, [0, 0, 0, 0]).reshape(-1, 4),
-        areas=_column(annotations, "area", np.float64),
-        masks=[ground_truth.annToRLE(ann) for ann in annotations] if iou_type == "segm" else None,
-        ids=_column(annotations, "id", np.int64),
+        images=_column(rows, "image_id", np.int64),
+        categories=_column(rows, "category_id", np.int64),
+        boxes=_column(rows, "bbox", np.float64, [0, 0, 0, 0]).reshape(-1, 4),
+        areas=_column(rows, "area", np.float64),
+        masks=[annotations.annToRLE(row) for row in rows] if iou_type == "segm" else None,
+        ids=_column(rows, "id", np.int64),
         ignored=crowd,
         crowd=crowd,
     )
+
+
+def _truths_of_table(table: CocoTable, iou_type: str) -> Truths:
+    counts = np.diff(table.offsets)
+    masks = None
+    if iou_type == "segm":
+        sizes = np.repeat(table.sizes, counts, axis=0).astype(int).tolist()
+        masks = [_rle(each, *size) for each, size in zip(table.segmentations, sizes, strict=True)]
+    return Truths(
+        images=np.repeat(table.image_ids, counts).astype(np.int64),
+        categories=table.categories.astype(np.int64),
+        boxes=table.boxes,
+        areas=table.areas,
+        masks=masks,
+        ids=table.ids,
+        ignored=table.crowd,
+        crowd=table.crowd,
+    )
+
+
+def _rle(segmentation: Any, width: int, height: int) -> Any:
+    """Polygons, or an RLE with its counts as a list, as RLE with its counts as text."""
+    if isinstance(segmentation, list):
+        return rle_tools.merge(rle_tools.frPyObjects(segmentation, height, width))
+    if segmentation is None:
+        raise ValueError("an annotation has no segmentation, which segm compares; use metric='bbox' for this file")
+    if isinstance(segmentation["counts"], list):
+        return rle_tools.frPyObjects(segmentation, height, width)
+    return segmentation
 
 
 def found_in(rows: Sequence[Row], iou_type: str = "bbox") -> Found:

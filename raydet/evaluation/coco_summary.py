@@ -54,10 +54,11 @@ def summarize(curves: Curves, request: Request, single_overlaps: bool = True) ->
         request: what it was asked for.
         single_overlaps: False leaves the numbers of one overlap unmeasured.
     """
-    return {name: round(_measure(item, curves, request, single_overlaps), 4) for name, item in ITEMS.items()}
+    return {name: round(measure(item, curves, request, single_overlaps), 4) for name, item in ITEMS.items()}
 
 
-def _measure(item: Item, curves: Curves, request: Request, single_overlaps: bool) -> float:
+def measure(item: Item, curves: Curves, request: Request, single_overlaps: bool = True) -> float:
+    """One of the numbers; -1 where there is nothing to measure. See `summarize`."""
     counts = np.asarray(request.max_dets)
     of_count = counts == 100 if item.rank is None else np.arange(len(counts)) == item.rank
     values = (curves.precision if item.kind == "AP" else curves.recall)[..., AREAS.index(item.area), of_count]

@@ -131,7 +131,7 @@ def _request(dataset: Any, metric: str, iou_thrs: Any) -> Request:
 
 
 def _curves(dataset: Any, found: Found, request: Request) -> Curves:
-    truths = truths_of(dataset.coco, request.iou_type)
+    truths = truths_of(dataset.annotations, request.iou_type)
     nothing = np.zeros(len(truths), bool)
     truths = replace(truths, crowd=nothing, ignored=nothing)  # LVIS knows neither
     # the LVIS package takes the size of a detection from its box, also when masks are compared

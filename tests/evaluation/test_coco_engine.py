@@ -11,6 +11,7 @@ from pycocotools import mask as rle_tools
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from raydet.datasets.coco_reader import make_table
 from raydet.evaluation.coco_columns import found_in, mask_areas, take, truths_of
 from raydet.evaluation.coco_engine import accumulate, compute_curves
 from raydet.evaluation.coco_matching import Request, match_shard, merge
@@ -168,6 +169,28 @@ def test_threshold_of_zero_is_refused():
     index, rows = random_set(0)
     with pytest.raises(ValueError, match="iou_thrs must be above 0"):
         compute_curves(truths_of(index), found_in(rows), request_for(index, iou_thrs=np.array([0.0, 0.5])))
+
+
+def test_truths_of_a_table_are_those_of_the_index():
+    index, _ = random_set(10)
+    for annotation in index.dataset["annotations"][::2]:  # every other one as lengths of runs
+        annotation["segmentation"] = {"size": [SIDE, SIDE], "counts": [5, 100, SIDE * SIDE - 105]}
+    images = [{**image, "file_name": str(image["id"])} for image in index.dataset["images"]]
+    table = truths_of(make_table({**index.dataset, "images": images}, "memory"), "segm")
+    listed = truths_of(index, "segm")
+    by_id, listed_by_id = (take(each, np.argsort(each.ids)) for each in (table, listed))
+    for name, values in vars(by_id).items():
+        expected = getattr(listed_by_id, name)
+        assert values == expected if name == "masks" else np.array_equal(values, expected)
+
+
+def test_truths_without_masks_say_so_when_masks_are_compared():
+    index, _ = random_set(10)
+    for annotation in index.dataset["annotations"]:
+        del annotation["segmentation"]
+    images = [{**image, "file_name": str(image["id"])} for image in index.dataset["images"]]
+    with pytest.raises(ValueError, match="has no segmentation"):
+        truths_of(make_table({**index.dataset, "images": images}, "memory"), "segm")
 
 
 def test_mask_areas_of_many_masks():
