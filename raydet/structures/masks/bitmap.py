@@ -8,7 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from raydet_ops import roi_align
 from torch import Tensor
 from typing_extensions import Self
 
@@ -92,6 +91,8 @@ class BitmapMasks(Masks):
 
     def _sampled(self, boxes: Tensor, inds: Tensor, out_shape: Size, binarize: bool) -> Tensor:
         """Mean of each mask in the cells of a grid over its box, rounded if binary."""
+        from raydet_ops import roi_align  # brings torchvision, whose import takes longer than all of a data actor's
+
         images = torch.as_tensor(self.masks, device=boxes.device)[:, None].to(boxes.dtype)
         rois = torch.cat([inds.to(boxes.dtype)[:, None], boxes[:, :4]], dim=1)
         soft = roi_align(images, rois, out_shape, 1.0, 0, "avg", True)[:, 0]
