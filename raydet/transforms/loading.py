@@ -175,8 +175,10 @@ def valid_polygons(annotation: Any, name: str = "the image") -> list[np.ndarray]
             f"poly2mask=False needs polygons, but an object in {name} has a {type(annotation).__name__} as "
             "segmentation; use poly2mask=True"
         )
-    polygons = [np.asarray(each) for each in annotation]
-    return [each for each in polygons if _has_area(each)]
+    polygons = [each for each in map(np.asarray, annotation) if _has_area(each)]
+    if not all(np.isfinite(each).all() for each in polygons):
+        raise BadSampleError(f"a polygon of an object in {name} has coordinates that are NaN or infinite")
+    return polygons
 
 
 class LoadProposals(Transform):

@@ -137,6 +137,11 @@ def test_load_polygons_leaves_out_those_with_two_points() -> None:
     assert [len(polygons) for polygons in sample["gt_masks"].masks] == [1]
 
 
+def test_load_polygons_refuses_nan() -> None:
+    with pytest.raises(BadSampleError, match=r"a\.jpg.*NaN"):
+        LoadAnnotations(with_mask=True, poly2mask=False)(annotated([[[0, 0, 1, 0, 1, float("nan")]]]))
+
+
 @pytest.mark.parametrize(("mask", "message"), [(None, "polygons or an RLE"), ({"size": [3, 3], "counts": [9]}, "size")])
 def test_load_mask_that_is_wrong_names_the_image(mask: object, message: str) -> None:
     with pytest.raises(BadSampleError, match=message) as caught:
