@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,18 +48,10 @@ class Parcel:
                 target[:] = columns[name]
 
 
-def read_parcel(
-    buffer: np.ndarray, index: Sequence[Sequence[Any]], copy: Callable[[np.ndarray], np.ndarray] = np.array
-) -> Iterator[dict[str, Any]]:
-    """The batches of a parcel, each copied out of the buffer when its turn comes.
-
-    Args:
-        buffer: what was written.
-        index: of the parcel.
-        copy: makes writable memory of the bytes of a batch, for example pinned memory.
-    """
+def read_parcel(buffer: np.ndarray, index: Sequence[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """The batches of a parcel, each copied out of the buffer when its turn comes."""
     for start, end, spans in index:
-        yield unpack(_views(copy(buffer[start:end]), spans))
+        yield unpack(_views(np.array(buffer[start:end]), spans))
 
 
 def _views(buffer: np.ndarray, spans: Mapping[str, Sequence[Any]]) -> Columns:

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from raydet.datasets.parcel import Entry, Parcel, read_parcel
 
@@ -89,24 +89,18 @@ class FilledSlab:
         self.__dict__.update(state)
         self._slab = _POSTS[self._post].slab(*self._place)
 
-    def open(self, pinned: bool = False) -> dict[str, Any]:
+    def open(self) -> dict[str, Any]:
         """The batch in memory of its own."""
         assert self._slab is not None
-        (batch,) = read_parcel(self._slab.numpy()[_HEADER:], self._index, _pinned if pinned else np.array)
+        (batch,) = read_parcel(self._slab.numpy()[_HEADER:], self._index)
         self.__del__()
         return batch
 
     def pin_memory(self) -> dict[str, Any]:
         """What the pinning thread of a `DataLoader` calls: the batch in memory that a GPU can fetch by itself."""
-        return self.open(pinned=True)
+        return pin_memory(self.open())  # type: ignore[no-any-return, no-untyped-call]
 
     def __del__(self) -> None:
         if self._slab is not None:
             self._slab[0] = 0
             self._slab = None
-
-
-def _pinned(part: np.ndarray) -> np.ndarray:
-    copy: np.ndarray = torch.empty(len(part), dtype=torch.uint8, pin_memory=True).numpy()
-    copy[:] = part
-    return copy

@@ -50,6 +50,14 @@ def test_epoch_left_early_frees_its_slabs(make_coco) -> None:
     carrier.close()
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_batches_for_a_gpu_are_pinned(make_coco) -> None:
+    dataset = make_coco()
+    carrier = LoaderCarrier(dataset, IndexPlan.of(dataset, 2), num_workers=1)
+    assert all(batch["img"].is_pinned() for batch in carrier.iterate(0))
+    carrier.close()
+
+
 class Odd:
     """A value that has no place in columns."""
 
