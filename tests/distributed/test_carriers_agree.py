@@ -1,14 +1,16 @@
 """Both carriers give the same samples with the same pixels: on several ranks, of mixed images, past a killed actor."""
 
+import itertools
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import torch
 from ray_workers import LeavesItsProcess
 from test_stream import PIPELINE, equal
 
-from raydet.datasets import IndexPlan, LoaderCarrier, build_dataset
+from raydet.datasets import IndexPlan, LoaderCarrier, RepeatDataset, build_dataset, to_device
 from raydet.distributed.rows import ActorPool
 from raydet.distributed.stream import StreamCarrier
 
@@ -102,4 +104,22 @@ def test_images_arrive_as_bytes_that_may_be_written_to(ray_cluster, coco):
     batch = next(stream.iterate(0))
     assert batch["img"].dtype == torch.uint8
     batch["img"].add_(1)
+    stream.close()
+
+
+def own_megabytes():
+    """Memory that this process shares with nobody."""
+    return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) / 1024
+
+
+def test_loop_over_a_stream_does_not_grow(ray_cluster, coco):
+    dataset = RepeatDataset(build_dataset(coco_section(coco, PIPELINE)), 100)
+    stream = StreamCarrier(dataset, IndexPlan.of(dataset, 1, seed=5), pool=ActorPool(size=1, cpus=0.5), epochs=2)
+    batches = itertools.chain(stream.iterate(0), stream.iterate(1))
+    for batch in itertools.islice(batches, 2000):
+        to_device(batch, "cpu")
+    before = own_megabytes()
+    for batch in itertools.islice(batches, 2000):
+        to_device(batch, "cpu")
+    assert own_megabytes() - before <= 2 * 1.0
     stream.close()
