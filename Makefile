@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # The hooks of pre-commit call their tools by name.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install build test test-all conformance lint types shape bench bench-data demo demo-trees docs clean
+.PHONY: install build test test-all conformance lint types shape bench bench-data bench-eval demo demo-trees docs clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -43,6 +43,10 @@ bench: $(READY)
 
 bench-data: $(READY)
 	$(BIN)/python tools/bench_data.py
+
+# Compares with ultrafast-pycocotools, hotcoco and faster-coco-eval where they are installed.
+bench-eval: $(READY)
+	$(BIN)/python tools/bench_eval.py
 
 demo: $(READY)
 	$(BIN)/python -m raydet.cli demo nuclei

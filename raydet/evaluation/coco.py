@@ -35,7 +35,7 @@ def evaluate_coco(
     """Evaluate the results of a whole data set in COCO's way.
 
     Args:
-        dataset: has `coco`, `img_ids`, `cat_ids`, `CLASSES` and turns results into rows, as `CocoDataset` does.
+        dataset: has `annotations`, `coco`, `img_ids`, `cat_ids` and `CLASSES`, as `CocoDataset` does.
         results: one 2.x result per image.
         metric: any of "bbox", "segm", "proposal" and "proposal_fast".
         logger: where tables go.
