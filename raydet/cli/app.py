@@ -25,6 +25,7 @@ COMMANDS = {
     "config": "print a whole config, or check it",
     "doctor": "show what this machine offers and what is missing",
     "check-data": "scan a data set for broken images and annotations",
+    "replay": "repeat the step of a training whose loss was not finite",
     "browse": "draw what each step of a pipeline makes of the images",
     "demo": "train, evaluate and draw on a small real data set that comes with raydet",
 }

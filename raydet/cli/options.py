@@ -63,6 +63,6 @@ def resolve_device(name: str) -> str:
     """The device that --device means here."""
     if name != "auto":
         return name
-    import torch
+    from raydet.engine.environment import default_device
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return default_device().type

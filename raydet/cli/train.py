@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     folder.add_argument("--resume-from", metavar="FILE", help="go on from this checkpoint, in a new run")
     how = parser.add_argument_group("how it trains")
     how.add_argument("--seed", type=int, metavar="N", help="of all random draws")
+    how.add_argument("--diff-seed", action="store_true", help="add the rank of each process to its seed")
     how.add_argument("--deterministic", action="store_true", help="use deterministic operations only; slower")
     how.add_argument("--no-validate", action="store_true", help="do not evaluate during training")
     how.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate with the batch size")
@@ -83,6 +84,8 @@ def apply_arguments(cfg: Any, args: argparse.Namespace) -> None:
     """Write what the arguments say about training into the config."""
     if args.seed is not None:
         cfg["seed"] = args.seed
+    if args.diff_seed:
+        cfg["diff_seed"] = True
     if args.deterministic:
         cfg["deterministic"] = True
     if args.resume_from is not None:

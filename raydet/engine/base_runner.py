@@ -14,13 +14,15 @@ from torch import nn
 from raydet.checkpoint import load, save_checkpoint
 from raydet.datasets.device import to_device
 from raydet.engine import resume
+from raydet.engine.acceleration import pad_to_bucket
 from raydet.engine.environment import Environment, LocalEnvironment
-from raydet.engine.finite import NonFiniteLossError, describe_loss, loss_is_finite
+from raydet.engine.finite import describe_loss, loss_is_finite
 from raydet.engine.hooks.registration import HookRegistration
 from raydet.engine.hooks.text_logger import TextLoggerHook
 from raydet.engine.hooks.updater import read_momentum
 from raydet.engine.log_buffer import LogBuffer
 from raydet.engine.logging import get_logger
+from raydet.engine.nan_guard import NanGuard
 from raydet.engine.parallel import call_through, unwrap
 from raydet.engine.random import random_state
 
@@ -52,7 +54,10 @@ class BaseRunner(HookRegistration):
         checkpoint_meta: more facts for checkpoints only.
         resumed: the checkpoint that the run goes on from, until hooks have had their `before_run`.
         amp_dtype: steps run under autocast with it, unless None.
-        stop_on_nonfinite_loss: a NaN or infinite loss ends the run; else it is only logged.
+        guard: decides what becomes of steps whose loss or gradient is not finite.
+        stop_on_nonfinite_loss: the guard is asked about a NaN or infinite loss; else it is only logged.
+        skips_step: whether the current step is to leave the weights as they are.
+        bucket: images are padded to multiples of it, so that few shapes occur; 1 leaves them as they are.
     """
 
     def __init__(
@@ -91,7 +96,10 @@ class BaseRunner(HookRegistration):
         self.last_checkpoint: Path | None = None
         self.resumed: dict[str, Any] | None = None
         self.amp_dtype: torch.dtype | None = None
+        self.guard = NanGuard()
         self.stop_on_nonfinite_loss = True
+        self.skips_step = False
+        self.bucket = 1
         self.stage: tuple[str | None, int | None] = (None, None)
         self._hooks: list[Any] = []
         self._epoch = self._iter = self._inner_iter = self.batch = 0
@@ -156,6 +164,9 @@ class BaseRunner(HookRegistration):
         """One step of the model."""
         method = "train_step" if train_mode else "val_step"
         enabled, device = self.amp_dtype is not None, self.environment.device
+        self.skips_step = False
+        if train_mode:
+            self.guard.begin_step()
         with torch.autocast(device.type, dtype=self.amp_dtype, enabled=enabled):
             if train_mode:
                 outputs = call_through(self.model, method, data_batch, self.optimizer)
@@ -163,17 +174,18 @@ class BaseRunner(HookRegistration):
                 outputs = getattr(unwrap(self.model), method)(data_batch, self.optimizer)
         if not isinstance(outputs, dict):
             raise TypeError(f"{self.model_name}.{method} must return a dict, got {type(outputs).__name__}")
+        self.outputs = outputs
         if train_mode and not loss_is_finite(outputs):
             self._refuse(outputs, data_batch)
-        if "log_vars" in outputs:
+        if "log_vars" in outputs and not self.skips_step:
             self.log_buffer.update(outputs["log_vars"], outputs["num_samples"])
-        self.outputs = outputs
 
     def _refuse(self, outputs: Mapping[str, Any], data_batch: Any) -> None:
         message = describe_loss(outputs, data_batch, self._iter + 1)
         if self.stop_on_nonfinite_loss:
-            raise NonFiniteLossError(message)
-        self.logger.warning(message)
+            self.guard.refuse(self, message)
+        else:
+            self.logger.warning(message)
 
     def train_batch(self, data_batch: Any) -> None:
         """One training iteration with its hooks."""
@@ -201,7 +213,7 @@ class BaseRunner(HookRegistration):
         self.data_batch = None
 
     def _load(self, data_batch: Any) -> None:
-        self.data_batch = to_device(data_batch, self.environment.device)
+        self.data_batch = pad_to_bucket(to_device(data_batch, self.environment.device), self.bucket)
 
     def gather_random_states(self) -> list[Any] | None:
         """States of the random generators of all ranks on rank 0, None elsewhere. Every rank calls this."""

@@ -48,12 +48,21 @@ class Environment(Protocol):
         """Objects of all ranks on rank 0, None elsewhere. Every rank calls this."""
 
 
+def default_device(index: int = 0) -> torch.device:
+    """The accelerator of this machine (cuda, xpu, mps, or one of a plug-in) with the number `index`, else the CPU."""
+    if not torch.accelerator.is_available():
+        return torch.device("cpu")
+    accelerator = torch.accelerator.current_accelerator()
+    assert accelerator is not None
+    return torch.device(accelerator.type, index)
+
+
 class LocalEnvironment:
     """One process on this machine.
 
     Args:
         work_dir: made when it does not exist.
-        device: the first GPU when there is one, else the CPU.
+        device: the first accelerator when there is one, else the CPU.
         resume: go on from the newest checkpoint in `work_dir`, if there is one.
     """
 
@@ -63,7 +72,7 @@ class LocalEnvironment:
 
     def __init__(self, work_dir: str | Path, device: str | torch.device | None = None, resume: bool = False) -> None:
         self.work_dir = Path(work_dir)
-        self.device = torch.device(device or ("cuda:0" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device or default_device())
         self.resume = resume
 
     def wrap_model(self, model: nn.Module) -> nn.Module:
@@ -84,7 +93,7 @@ class ProcessGroupEnvironment(LocalEnvironment):
 
     Args:
         work_dir: as in `LocalEnvironment`, like `device` and `resume`; seen by all processes.
-        device: see there; by default the GPU with the number of the local rank.
+        device: see there; by default the accelerator with the number of the local rank.
         resume: see there.
         find_unused_parameters: look for parameters that a loss does not reach (slower).
     """
@@ -98,10 +107,8 @@ class ProcessGroupEnvironment(LocalEnvironment):
     ) -> None:
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
-        self.local_rank = int(os.environ.get("LOCAL_RANK", self.rank % max(torch.cuda.device_count(), 1)))
-        if device is None and torch.cuda.is_available():
-            device = f"cuda:{self.local_rank}"
-        super().__init__(work_dir, device, resume)
+        self.local_rank = int(os.environ.get("LOCAL_RANK", self.rank % max(torch.accelerator.device_count(), 1)))
+        super().__init__(work_dir, device or default_device(self.local_rank), resume)
         self.find_unused_parameters = find_unused_parameters
         # Objects are pickled on the CPU, whatever carries the gradients.
         self._objects: Any = dist.new_group(backend="gloo", timeout=GATHER_TIMEOUT)

@@ -13,6 +13,7 @@ import torch
 
 from raydet import __version__
 from raydet.config import Config, compat_cfg, ensure_valid, update_data_root
+from raydet.engine.acceleration import CompileCountHook, accelerate, compile_options
 from raydet.engine.base_runner import BaseRunner
 from raydet.engine.data import MakeCarrier, carrier_for, evaluation_dataset, training_datasets
 from raydet.engine.environment import Environment, check_work_dir, from_rank_0
@@ -23,7 +24,9 @@ from raydet.engine.hooks.progress import ProgressHook
 from raydet.engine.hooks.timing import StartupHook
 from raydet.engine.logging import get_logger
 from raydet.engine.lr_scaling import auto_scale_lr
+from raydet.engine.nan_guard import NanGuard
 from raydet.engine.optimizers import build_optimizer
+from raydet.engine.processes import set_up_processes
 from raydet.engine.random import set_random_seed
 from raydet.engine.starting import Start, find_start, load_weights
 from raydet.registry import RUNNERS
@@ -78,6 +81,7 @@ def run_training(cfg: Config, environment: Environment, make_carrier: MakeCarrie
         ensure_valid(cfg)
         cfg = compat_cfg(cfg)
         update_data_root(cfg)
+        set_up_processes(cfg)
         check_work_dir(environment.work_dir)
         timestamp = from_rank_0(environment, time.strftime("%Y%m%d_%H%M%S"))
         logger = get_logger(
@@ -142,6 +146,7 @@ def _build_runner(
     if start.checkpoint is None:
         model.init_weights()
         load_weights(model, start.load_from, logger)
+    accelerate(model, cfg, logger)
     wrapped = environment.wrap_model(model)
     if start.checkpoint is None or cfg.get("seed") is not None:
         # Building the model drew a number of times that depends on the model; training starts from the seed itself.
@@ -163,6 +168,7 @@ def _build_runner(
             "environment": environment,
         },
     )
+    runner.guard = NanGuard(**(cfg.get("nan_guard") or {}))
     runner.checkpoint_meta = {
         "raydet_version": __version__,
         "CLASSES": _plain(dataset.CLASSES),
@@ -190,6 +196,11 @@ def _register_hooks(
         cfg.get("log_config"),
         cfg.get("momentum_config"),
     )
+    runner.register_profiler_hook(cfg.get("profiler"))
+    compiling = compile_options(cfg)
+    if compiling is not None:
+        runner.bucket = compiling["bucket"]
+        runner.register_hook(CompileCountHook(), "VERY_LOW")
     runner.register_hook(StartupHook(phases.seconds), "VERY_LOW")
     runner.register_hook(ProgressHook(), "LOWEST")
     if environment.world_size > 1 and runner.by_epoch:

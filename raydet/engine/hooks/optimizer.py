@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from raydet.engine.finite import sample_ids
 from raydet.engine.hooks.base import Hook
+from raydet.engine.nan_guard import first_not_finite
 from raydet.engine.parallel import unwrap
 
 
@@ -43,16 +46,25 @@ class OptimizerHook(Hook):
             self.detect_anomalous_parameters(loss, runner)
         if runner.iter % self.cumulative_iters == 0:
             self._each(runner, lambda optimizer: optimizer.zero_grad())
-        loss = loss / self._window(runner) if self.cumulative_iters > 1 else loss
-        (self.scaler.scale(loss) if self.scaler else loss).backward()
+        skipped = getattr(runner, "skips_step", False)
+        if not skipped:
+            loss = loss / self._window(runner) if self.cumulative_iters > 1 else loss
+            (self.scaler.scale(loss) if self.scaler else loss).backward()
         self._window_open = not (self.every_n_iters(runner, self.cumulative_iters) or self.is_last_iter(runner))
-        if not self._window_open:
+        if not self._window_open and not (skipped and self.cumulative_iters == 1):
             self._step(runner)
 
     def clip_grads(self, params: Any) -> Tensor | None:
-        """Clip the gradients of `params`; returns their norm before, or None when there are none."""
+        """Clip the gradients of `params` if they are finite; returns their norm before, or None when there are none."""
         trained = [p for p in params if p.requires_grad and p.grad is not None]
-        return clip_grad_norm_(trained, **(self.grad_clip or {"max_norm": float("inf")})) if trained else None
+        if not trained:
+            return None
+        options = dict(self.grad_clip or {"max_norm": float("inf")})
+        limit = float(options.pop("max_norm"))
+        norm = get_total_norm([p.grad for p in trained], **options)
+        if bool(torch.isfinite(norm)):
+            clip_grads_with_norm_(trained, limit, norm, options.get("foreach"))
+        return norm
 
     def detect_anomalous_parameters(self, loss: Tensor, runner: Any) -> None:
         """Log every parameter that takes no part in `loss`."""
@@ -96,13 +108,29 @@ class OptimizerHook(Hook):
             self._each(runner, self.scaler.unscale_)
         if self.grad_clip is not None:
             norm = self.clip_grads(runner.model.parameters())
-            if norm is not None:
+            if norm is not None and self._accepts(float(norm), runner):
                 runner.log_buffer.update({"grad_norm": float(norm)}, runner.outputs.get("num_samples", 1))
-        if self.scaler is None:
+        if getattr(runner, "skips_step", False):
+            self._each(runner, lambda optimizer: optimizer.zero_grad())
+        elif self.scaler is None:
             self._each(runner, lambda optimizer: optimizer.step())
         else:
             self._each(runner, self.scaler.step)
             self.scaler.update()
+
+    def _accepts(self, norm: float, runner: Any) -> bool:
+        """Whether a gradient norm is finite; asks the guard if not, unless a scaler looks after that."""
+        scaled = self.scaler is not None and self.scaler.is_enabled()
+        if math.isfinite(norm) or scaled or not hasattr(runner, "guard"):
+            return True
+        name = first_not_finite(runner.model, of_gradients=True)
+        samples = ", ".join(sample_ids(runner.data_batch)) or "unknown"
+        runner.guard.refuse(
+            runner,
+            f"the gradient is not finite at iteration {runner.iter + 1}, first that of {name}; samples of this "
+            f"process: {samples}",
+        )
+        return False
 
     @staticmethod
     def _each(runner: Any, act: Any) -> None:
@@ -120,7 +148,7 @@ class GradientCumulativeOptimizerHook(OptimizerHook):
 
 
 class Fp16OptimizerHook(OptimizerHook):
-    """Trains in mixed precision with a scaled loss: float16 on CUDA, bfloat16 elsewhere.
+    """Trains in mixed precision: float16 with a scaled loss on CUDA, bfloat16 elsewhere.
 
     Args:
         grad_clip: as in `OptimizerHook`.
@@ -128,6 +156,7 @@ class Fp16OptimizerHook(OptimizerHook):
         bucket_size_mb: likewise.
         loss_scale: a fixed scale, "dynamic", or the arguments of `torch.amp.GradScaler`.
         distributed: accepted for 2.x configs.
+        dtype: "float16" or "bfloat16" (which needs no scale) to have it on every device.
     """
 
     def __init__(
@@ -137,14 +166,16 @@ class Fp16OptimizerHook(OptimizerHook):
         bucket_size_mb: int = -1,
         loss_scale: float | str | Mapping[str, Any] = 512.0,
         distributed: bool = True,
+        dtype: str | None = None,
     ) -> None:
         super().__init__(grad_clip)
         self.loss_scale = loss_scale
+        self.dtype = _check_dtype(dtype)
         _scaler_arguments(loss_scale)
 
     def before_run(self, runner: Any) -> None:
         super().before_run(runner)
-        start_mixed_precision(self, runner, self.loss_scale)
+        start_mixed_precision(self, runner, self.loss_scale, self.dtype)
 
 
 class GradientCumulativeFp16OptimizerHook(OptimizerHook):
@@ -158,21 +189,25 @@ class GradientCumulativeFp16OptimizerHook(OptimizerHook):
         loss_scale: float | str | Mapping[str, Any] = 512.0,
         distributed: bool = True,
         cumulative_iters: int = 1,
+        dtype: str | None = None,
     ) -> None:
         super().__init__(grad_clip)
         self.loss_scale = loss_scale
+        self.dtype = _check_dtype(dtype)
         self.cumulative_iters = _check_window(cumulative_iters)
         _scaler_arguments(loss_scale)
 
     def before_run(self, runner: Any) -> None:
         super().before_run(runner)
-        start_mixed_precision(self, runner, self.loss_scale)
+        start_mixed_precision(self, runner, self.loss_scale, self.dtype)
 
 
-def start_mixed_precision(hook: OptimizerHook, runner: Any, loss_scale: float | str | Mapping[str, Any]) -> None:
+def start_mixed_precision(
+    hook: OptimizerHook, runner: Any, loss_scale: float | str | Mapping[str, Any], dtype: str | None = None
+) -> None:
     """Give `hook` a gradient scaler and make `runner` compute losses under autocast."""
     device = next(unwrap(runner.model).parameters()).device.type
-    half = device == "cuda"
+    half = device == "cuda" if dtype is None else dtype == "float16"
     hook.scaler = torch.amp.GradScaler(device, enabled=half, **_scaler_arguments(loss_scale))
     runner.amp_dtype = torch.float16 if half else torch.bfloat16
     # An overflow skips the step and lowers the scale, so it does not end the run.
@@ -193,3 +228,9 @@ def _check_window(cumulative_iters: int) -> int:
     if not isinstance(cumulative_iters, int) or cumulative_iters <= 0:
         raise ValueError(f"cumulative_iters must be a positive int, got {cumulative_iters!r}")
     return cumulative_iters
+
+
+def _check_dtype(dtype: str | None) -> str | None:
+    if dtype not in (None, "float16", "bfloat16"):
+        raise ValueError(f"fp16.dtype is {dtype!r}, expected 'float16', 'bfloat16' or None")
+    return dtype

@@ -54,7 +54,7 @@ class ProfilerHook(Hook):
         self.schedule = None if schedule is None else profiler.schedule(**schedule)
         self.on_trace_ready = on_trace_ready
         self.json_trace_path = json_trace_path
-        self.options = {
+        self.options: dict[str, Any] = {
             "record_shapes": record_shapes,
             "profile_memory": profile_memory,
             "with_stack": with_stack,
@@ -67,7 +67,7 @@ class ProfilerHook(Hook):
         if length is None or length < self.profile_iters:
             raise ValueError(f"ProfilerHook is to profile {self.profile_iters} {unit}, but the run has {length}")
         self.profiler = profiler.profile(
-            activities=self.activities & profiler.supported_activities(),
+            activities=self.activities & set(profiler.supported_activities()),  # type: ignore[no-untyped-call]
             schedule=self.schedule,
             on_trace_ready=self._reader(runner),
             **self.options,

@@ -43,6 +43,9 @@ class HookRegistration:
     def register_timer_hook(self, timer_config: Any) -> None:
         self._register(timer_config, "IterTimerHook", Priority.LOW)
 
+    def register_profiler_hook(self, profiler_config: Any) -> None:
+        self._register(profiler_config, "ProfilerHook", Priority.NORMAL)
+
     def register_logger_hooks(self, log_config: Mapping[str, Any] | None) -> None:
         """Add every logger of `log_config`; they share its interval unless they have their own."""
         for info in (log_config or {}).get("hooks", []):

@@ -234,6 +234,7 @@ def read_image(dataset: Any, index: int) -> tuple[np.ndarray, str]:
 
     info = dataset.data_infos[index]
     sample = LoadImageFromFile()({"img_info": info, "img_prefix": dataset.img_prefix})
+    assert sample is not None
     return sample["img"][..., ::-1], str(info["filename"])
 
 

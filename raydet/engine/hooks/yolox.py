@@ -35,7 +35,7 @@ class YOLOXModeSwitchHook(Hook):
         dataset = _find(runner.data_loader.dataset, "update_skip_type_keys", self)
         dataset.update_skip_type_keys(self.skip_type_keys)
         runner.logger.info(f"No mosaic and mixup aug now! {', '.join(self.skip_type_keys)} are left out")
-        head = getattr(unwrap(runner.model), "bbox_head", None)
+        head: Any = getattr(unwrap(runner.model), "bbox_head", None)
         if hasattr(head, "use_l1"):
             head.use_l1 = True
             runner.logger.info("Add additional L1 loss now!")
