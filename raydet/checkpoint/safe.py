@@ -60,7 +60,7 @@ def allowed_globals() -> list[Any]:
 
 
 def load(source: str | Path, map_location: Any = "cpu") -> Any:
-    """Read a checkpoint: tensors, numbers, text and containers of them, and nothing else.
+    """Read a checkpoint: tensors, numbers, text and containers of them, and nothing else. Also `.safetensors` files.
 
     Args:
         source: a file, or anything else that `raydet.checkpoint.locate` knows.
@@ -71,8 +71,13 @@ def load(source: str | Path, map_location: Any = "cpu") -> Any:
         UnsafeCheckpointError: the file asks for a function or class that is not on the short list of harmless ones.
         CheckpointError: the file is truncated, damaged or something else.
     """
-    with local_copy(source) as path, path.open("rb") as file:
-        return read_safely(file, shown(source), map_location)
+    with local_copy(source) as path:
+        if str(source).endswith(".safetensors"):
+            from raydet.checkpoint.safetensors import read_safetensors
+
+            return read_safetensors(path, shown(source), map_location)
+        with path.open("rb") as file:
+            return read_safely(file, shown(source), map_location)
 
 
 def read_safely(file: BinaryIO, name: str, map_location: Any = "cpu") -> Any:

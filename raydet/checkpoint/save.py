@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import raydet
+from raydet.checkpoint.checksum import DigestingFile, sidecar_of, write_sidecar
 from raydet.checkpoint.read import unwrap
 from raydet.checkpoint.safe import CheckpointError, read_safely
 
@@ -48,6 +49,8 @@ def save_checkpoint(
 ) -> None:
     """Write `{meta, state_dict, optimizer}`, the layout of 2.x, under a temporary name and rename it when complete.
 
+    Its sha256 is written beside it, as `<filename>.sha256`.
+
     Args:
         model: its `state_dict` is written, and its `CLASSES` into `meta`.
         filename: the file; folders are made.
@@ -74,19 +77,23 @@ def save_checkpoint(
         checkpoint["optimizer"] = plain(optimizer.state_dict())
     elif optimizer is not None:
         checkpoint["optimizer"] = {name: plain(each.state_dict()) for name, each in optimizer.items()}
-    write_atomically(checkpoint, Path(filename))
+    path = Path(filename)
+    sidecar_of(path).unlink(missing_ok=True)  # a digest of the file before would make the new one seem damaged
+    write_sidecar(path, write_atomically(checkpoint, path))
 
 
-def write_atomically(content: Any, path: Path) -> None:
-    """`torch.save` to a temporary name beside `path`, flushed to the disk, then renamed to `path`."""
+def write_atomically(content: Any, path: Path) -> str:
+    """`torch.save` to a temporary name beside `path`, flushed to the disk, then renamed; returns the sha256."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as file:
-            torch.save(content, file)
+            digesting = DigestingFile(file)
+            torch.save(content, digesting)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        return digesting.hexdigest()
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -14,14 +14,14 @@ from raydet.engine.hooks.base import Hook
 _COMPILED = ("backbone", "neck")
 
 
-def accelerate(model: nn.Module, cfg: Mapping[str, Any], logger: Any) -> None:
+def accelerate(model: nn.Module, cfg: Any, logger: Any) -> None:
     """Apply `channels_last` and `torch_compile` of a config to a model that is not wrapped yet.
 
     Raises:
         ValueError: `torch_compile` is neither a bool nor a dict.
     """
     if cfg.get("channels_last", False):
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(memory_format=torch.channels_last)
         logger.info("weights of convolutions lie channels-last in memory")
     options = compile_options(cfg)
     if options is None:
@@ -34,7 +34,7 @@ def accelerate(model: nn.Module, cfg: Mapping[str, Any], logger: Any) -> None:
     logger.info(f"{' and '.join(_COMPILED)} are compiled by torch.compile({options})")
 
 
-def compile_options(cfg: Mapping[str, Any]) -> dict[str, Any] | None:
+def compile_options(cfg: Any) -> dict[str, Any] | None:
     """Arguments of `torch.compile`, and `bucket`; None when nothing is to be compiled."""
     setting = cfg.get("torch_compile", False)
     if isinstance(setting, Mapping):

@@ -10,7 +10,7 @@ from torch import nn
 
 from raydet.engine.finite import NonFiniteLossError
 from raydet.engine.parallel import unwrap
-from raydet.engine.random import random_state
+from raydet.engine.random import plain_random_state, snapshot_random
 from raydet.engine.replay import save_step
 
 POLICIES = ("stop", "skip")
@@ -39,7 +39,7 @@ class NanGuard:
 
     def begin_step(self) -> None:
         """Remember the random states that the step begins with, as long as a step may have to be dumped."""
-        self._random = random_state() if self.dump else None
+        self._random = snapshot_random() if self.dump else None
 
     def refuse(self, runner: Any, message: str) -> None:
         """Mark the current step as one to leave out.
@@ -66,7 +66,7 @@ class NanGuard:
         if not self.dump or self._random is None or runner.work_dir is None:
             return ""
         path = Path(runner.work_dir, f"nonfinite_iter_{runner.iter + 1}_rank_{runner.rank}.pt")
-        save_step(path, runner, self._random)
+        save_step(path, runner, plain_random_state(self._random))
         self.dump = False
         return f". `raydet replay {path}` repeats the step"
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Mapping
 from typing import Any
 
 import cv2
 
 
-def set_up_processes(cfg: Mapping[str, Any]) -> None:
+def set_up_processes(cfg: Any) -> None:
     """Apply `mp_start_method` and `opencv_num_threads` of a config; without them everything stays as it is.
 
     Raises:

@@ -29,18 +29,32 @@ def set_random_seed(seed: int, deterministic: bool = False, use_rank_shift: bool
         torch.backends.cudnn.benchmark = False
 
 
-def random_state() -> dict[str, Any]:
-    """States of all generators as plain data and tensors, fit for a checkpoint."""
-    version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = cast(tuple[str, np.ndarray, int, int, float], np.random.get_state())
+def snapshot_random() -> dict[str, Any]:
+    """States of all generators as they give them, which is quick."""
     state: dict[str, Any] = {
-        "python": [version, torch.tensor(words), gauss],
-        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(cached)],
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
         "torch": torch.get_rng_state(),
     }
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        state["cuda"] = torch.cuda.get_rng_state().cpu()
+        state["cuda"] = torch.cuda.get_rng_state()
     return state
+
+
+def plain_random_state(snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """A snapshot as plain data and tensors, fit for a checkpoint."""
+    version, words, gauss = snapshot["python"]
+    name, keys, position, has_gauss, cached = cast(tuple[str, np.ndarray, int, int, float], snapshot["numpy"])
+    return {
+        "python": [version, torch.tensor(words), gauss],
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(cached)],
+        **{device: snapshot[device].cpu() for device in ("torch", "cuda") if device in snapshot},
+    }
+
+
+def random_state() -> dict[str, Any]:
+    """States of all generators, fit for a checkpoint."""
+    return plain_random_state(snapshot_random())
 
 
 def load_random_state(state: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from raydet.checkpoint import CheckpointError, load, load_checkpoint
+from raydet.checkpoint import CheckpointError, check_sidecar, load, load_checkpoint
 from raydet.config import Config
 from raydet.engine.environment import Environment, checkpoints_in
 
@@ -76,6 +76,8 @@ def _newest_readable(paths: list[Path], logger: Any) -> Start:
 
 
 def _read_run(path: str | Path) -> dict[str, Any]:
+    if "://" not in str(path):
+        check_sidecar(Path(path))
     checkpoint = load(path, map_location="cpu")
     if (
         not isinstance(checkpoint, dict)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from raydet.checkpoint import remove_checkpoint
 from raydet.engine.hooks.base import Hook
 from raydet.engine.hooks.text_logger import check_disk
 
@@ -87,4 +88,4 @@ class CheckpointHook(Hook):
             path = Path(self.out_dir or ".", self.filename_tmpl.format(old))
             if not path.exists():
                 break
-            path.unlink()
+            remove_checkpoint(path)

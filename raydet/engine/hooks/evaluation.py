@@ -12,6 +12,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from raydet.checkpoint import remove_checkpoint
 from raydet.engine.hooks.base import Hook
 from raydet.engine.hooks.logger import LoggerHook
 from raydet.engine.hooks.text_logger import check_disk
@@ -200,7 +201,7 @@ class EvalHook(Hook):
         messages.update(best_score=score, best_ckpt=str(path))
         runner.save_checkpoint(path.parent, filename_tmpl=path.name, create_symlink=False, random_states=states)
         if previous is not None and previous != str(path):
-            Path(previous).unlink(missing_ok=True)
+            remove_checkpoint(Path(previous))
         runner.logger.info(f"Now best checkpoint is saved as {path.name}.")
         runner.logger.info(f"Best {self.key_indicator} is {score:0.4f} at {count} {unit}.")
 
