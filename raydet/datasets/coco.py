@@ -17,7 +17,7 @@ from raydet.datasets.class_names import names_of, palette_of
 from raydet.datasets.coco_reader import make_table, read_coco, read_content
 from raydet.datasets.custom import MIN_SIZE, CustomDataset
 from raydet.datasets.log import say_once
-from raydet.datasets.table import CocoTable, PackedRecords, narrowed
+from raydet.datasets.table import CocoTable, PackedRecords, give_back_memory, narrowed
 
 COCO_CLASSES = names_of("coco")
 
@@ -85,6 +85,7 @@ class CocoDataset(CustomDataset):
         self.cat2label = {category: label for label, category in enumerate(self.cat_ids)}
         self._labels = self._usable_labels()
         self._check_classes(ann_file)
+        give_back_memory()
         return self._table.images
 
     def _read(self, ann_file: str) -> CocoTable:
