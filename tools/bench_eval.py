@@ -15,7 +15,6 @@ import argparse
 import importlib
 import importlib.util
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -165,13 +164,18 @@ def measure_here(task: str, engine: str, folder: Path) -> None:
     """Do one task in this process and print what it took as JSON."""
     for name in ("raydet.evaluation", "cv2") if engine == OURS else ENGINES[engine][:2]:
         importlib.import_module(name)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_mb()
     if task.startswith("rle"):
         took = encode(engine, task[-1])
     else:
         took = evaluate_ours(folder, task) if engine == OURS else evaluate_peer(engine, folder, task)
-    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print("\n" + json.dumps([*took, memory]))
+    print("\n" + json.dumps([*took, _peak_mb() - before]))
+
+
+def _peak_mb() -> float:
+    """Largest memory of this process so far; `getrusage` would count that of the process which started it."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) / 1024
 
 
 def measure_apart(task: str, engine: str, folder: Path) -> list[Any]:

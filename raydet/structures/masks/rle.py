@@ -45,23 +45,24 @@ def _bytes(mask: Any) -> np.ndarray:
 
 
 class _Packed(NamedTuple):
-    """A strip of rows of a bitmap, outside of which it is empty.
+    """A strip of rows or of columns of a bitmap, outside of which it is empty.
 
     Attributes:
         bits: the pixels down the columns, eight to a byte, lowest bit first.
-        top: its first row.
+        start: place of its first pixel in the bitmap, counted down the columns.
         rows: how many rows it has.
     """
 
     bits: np.ndarray
-    top: int
+    start: int
     rows: int
 
 
 def _pack(bitmap: np.ndarray, scratch: np.ndarray) -> _Packed:
     height, width = bitmap.shape
     if bitmap.flags.f_contiguous:
-        return _Packed(np.packbits(bitmap.T.reshape(-1), bitorder="little"), 0, height)
+        left, right = _filled_rows(bitmap.T)
+        return _Packed(np.packbits(bitmap.T[left:right].reshape(-1), bitorder="little"), left * height, height)
     top, bottom = _filled_rows(bitmap)
     rows = bottom - top
     columns = scratch[: rows * width].reshape(width, rows)
@@ -91,9 +92,9 @@ def _runs(packed: Sequence[_Packed], sizes: np.ndarray) -> tuple[np.ndarray, np.
     places = _set_bits(_changed(bits.view("<u8"), starts[:-1]))
     owner = np.repeat(np.arange(len(packed)), np.diff(np.searchsorted(places, starts * _WORD)))
     rows = np.array([max(each.rows, 1) for each in packed])
-    top = np.array([each.top for each in packed])
+    offsets = np.array([each.start for each in packed])
     places -= starts[owner] * _WORD
-    places += places // rows[owner] * (sizes[:, 0] - rows)[owner] + top[owner]
+    places += places // rows[owner] * (sizes[:, 0] - rows)[owner] + offsets[owner]
     total = sizes.prod(axis=1)
     inside = places < total[owner]  # a full last column ends where the padding begins
     places, owner = places[inside], owner[inside]
@@ -126,7 +127,7 @@ def _set_bits(words: np.ndarray) -> np.ndarray:
         found.append(places * _WORD + lowest)
         left = np.flatnonzero(rest)
         words, places = rest[left], places[left]
-    return np.sort(np.concatenate(found))
+    return np.sort(np.concatenate(found), kind="stable")  # merges what is sorted already
 
 
 def _texts(lengths: np.ndarray, firsts: np.ndarray) -> list[bytes]:
