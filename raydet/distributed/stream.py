@@ -21,6 +21,7 @@ from raydet.datasets import (
 )
 from raydet.datasets.multi_image import skipped_types
 from raydet.distributed.rows import ActorPool, Columns, Row, RowStream
+from raydet.distributed.sharing import ArrayStore, unpack
 
 Records = Sequence[Mapping[str, Any]]
 Position = tuple[int, int]
@@ -34,11 +35,11 @@ batches; samples that travel as float32 are four times as large, so that a quart
 class StreamCarrier:
     """The `Carrier` that reads with Ray Data; gives the same batches as `LoaderCarrier`.
 
-    Each training worker has a stream of its own, since only so batches keep the order of the plan. The data set goes
-    into the object store once; all actors on a node read its annotation table there. A shuffled plan is streamed across
-    epochs, so that actors start once and the first batches of an epoch are ready when it begins; a sequential plan,
-    which evaluations use, is streamed epoch by epoch, and its actors end with it. The rows of a stream are short runs
-    of batches, the first ones of a single batch, to have it soon.
+    Each training worker has a stream of its own, since only so batches keep the order of the plan. The annotations of
+    the data set go into the object store once, where its actors and the worker itself read them. A shuffled plan is
+    streamed across epochs, so that actors start once and the first batches of an epoch are ready when it begins; a
+    sequential plan, which evaluations use, is streamed epoch by epoch, and its actors end with it. The rows of a stream
+    are short runs of batches, the first ones of a single batch, to have it soon.
 
     Args:
         dataset: the data set.
@@ -71,6 +72,7 @@ class StreamCarrier:
         self._bad_samples = bad_samples
         self._defer_normalization = defer_normalization
         self._epochs = epochs
+        self._arrays = ArrayStore()
         self._stream: RowStream | None = None
         self._batches: Iterator[tuple[Position, dict[str, Any]]] = iter(())
         self._next: Position | None = None  # what the stream gives next
@@ -101,7 +103,9 @@ class StreamCarrier:
         self.close()
         reader = BatchReader(self.dataset, self._bad_samples, self._defer_normalization)
         length = max(1, SAMPLES_PER_ROW // (1 if reader.norm_spec else 4) // self.plan.samples_per_batch)
-        self._reader = ray.put(reader)  # held here, so that an actor that is started again finds it
+        # Held here, so that an actor that is started again finds it.
+        self._reader = ray.put(self._arrays.pack(reader))
+        self._arrays.adopt(self.dataset)
         self._stream = RowStream(_Reader, (self._reader,), self._rows(epoch, start, length), self._pool)
         self._batches = itertools.chain.from_iterable(map(_open, self._stream))
         self._next, self._skipped = (epoch, start), skipped
@@ -152,7 +156,7 @@ class _Reader:
 
         torch.set_num_threads(1)  # actors are the parallelism
         cv2.setNumThreads(0)
-        self._reader: BatchReader = ray.get(reader)
+        self._reader: BatchReader = unpack(ray.get(reader))
         self._payload = np.empty(0, np.uint8)
 
     def __call__(self, row: Row) -> Columns:
