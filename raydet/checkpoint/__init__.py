@@ -8,7 +8,7 @@ from raydet.checkpoint.pretrained import Pretrained
 from raydet.checkpoint.read import LoadReport, load_checkpoint, load_state_dict, read_state_dict, unwrap
 from raydet.checkpoint.safe import CheckpointError, UnsafeCheckpointError, load
 from raydet.checkpoint.safetensors import read_safetensors, save_safetensors
-from raydet.checkpoint.save import save_checkpoint, weights_to_cpu, write_atomically
+from raydet.checkpoint.save import remove_leftovers, save_checkpoint, weights_to_cpu, write_atomically
 from raydet.checkpoint.sources import locate
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "read_safetensors",
     "read_state_dict",
     "remove_checkpoint",
+    "remove_leftovers",
     "save_checkpoint",
     "save_safetensors",
     "unwrap",

@@ -72,7 +72,7 @@ def load(source: str | Path, map_location: Any = "cpu") -> Any:
         CheckpointError: the file is truncated, damaged or something else.
     """
     with local_copy(source) as path:
-        if str(source).endswith(".safetensors"):
+        if path.suffix == ".safetensors":
             from raydet.checkpoint.safetensors import read_safetensors
 
             return read_safetensors(path, shown(source), map_location)

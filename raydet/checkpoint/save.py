@@ -98,6 +98,12 @@ def write_atomically(content: Any, path: Path) -> str:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes had begun to write in `folder`; nobody may be writing there."""
+    for path in folder.glob(".*.pth.*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def _check_readable(meta: dict[str, Any]) -> None:
     for key, value in meta.items():
         buffer = BytesIO()

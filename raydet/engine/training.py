@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from raydet import __version__
+from raydet.checkpoint import remove_leftovers
 from raydet.config import Config, compat_cfg, ensure_valid, update_data_root
 from raydet.engine.acceleration import CompileCountHook, accelerate, compile_options
 from raydet.engine.base_runner import BaseRunner
@@ -83,6 +84,8 @@ def run_training(cfg: Config, environment: Environment, make_carrier: MakeCarrie
         update_data_root(cfg)
         set_up_processes(cfg)
         check_work_dir(environment.work_dir)
+        if environment.rank == 0:
+            remove_leftovers(environment.work_dir)
         timestamp = from_rank_0(environment, time.strftime("%Y%m%d_%H%M%S"))
         logger = get_logger(
             "raydet", environment.work_dir / f"{timestamp}.log", cfg.get("log_level", "INFO"), environment.rank

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from raydet.checkpoint import load, locate, sources, weight_folders, zoo
+from raydet.checkpoint import load, locate, save_safetensors, sources, weight_folders, zoo
 
 
 @pytest.fixture(autouse=True)
@@ -163,3 +163,12 @@ def test_names_of_torchvision_are_those_that_torchvision_publishes():
     for name, stem in names.items():
         weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
         assert weights.url == f"{base}{stem}.pth"
+
+
+def test_timm_names_lead_to_their_safetensors_file(offline, folders):
+    with pytest.raises(FileNotFoundError, match=r"timm/resnet50\.a1_in1k/resolve/main/model.*put that file as") as e:
+        locate("timm://resnet50.a1_in1k")
+    name = str(e.value).split("put that file as ")[1].split()[0]
+    (folders / "weights").mkdir(exist_ok=True)
+    save_safetensors({"conv1.weight": torch.ones(2)}, folders / "weights" / name)
+    assert load("timm://resnet50.a1_in1k")["state_dict"]["conv1.weight"].tolist() == [1, 1]
