@@ -59,9 +59,7 @@ def segments_in(result: np.ndarray, dataset: Any) -> tuple[np.ndarray, list[dict
         if number == VOID:
             continue
         if label >= num_known:
-            raise ValueError(
-                f"a panoptic result has label {label}, the annotations have {num_known} classes"
-            )
+            raise ValueError(f"a panoptic result has label {label}, the annotations have {num_known} classes")
         category = dataset.cat_ids[label]
         thing = int(dataset.is_thing(category))
         segments.append({"id": number, "category_id": category, "isthing": thing, "area": area})

@@ -76,8 +76,8 @@ def test_parquet_has_one_row_per_detection(tmp_path) -> None:
 
 def test_pickle_that_would_run_code_is_refused(tmp_path) -> None:
     path = tmp_path / "evil.pkl"
-    path.write_bytes(pickle.dumps([print]))
-    with pytest.raises(ValueError, match=r"evil\.pkl.*builtins\.print"):
+    path.write_bytes(pickle.dumps([eval]))
+    with pytest.raises(ValueError, match=r"evil\.pkl.*builtins\.eval"):
         read_results(path)
 
 
