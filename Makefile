@@ -39,7 +39,7 @@ shape: $(READY)
 	$(BIN)/python tools/shape.py
 
 bench: $(READY)
-	$(BIN)/python tools/bench_step.py && $(BIN)/python tools/bench_ray.py
+	$(BIN)/python tools/bench_step.py && $(BIN)/python tools/bench_engine.py && $(BIN)/python tools/bench_ray.py
 
 bench-data: $(READY)
 	$(BIN)/python tools/bench_data.py

@@ -17,6 +17,7 @@ from raydet.engine import resume
 from raydet.engine.acceleration import pad_to_bucket
 from raydet.engine.environment import Environment, LocalEnvironment
 from raydet.engine.finite import describe_loss, loss_is_finite
+from raydet.engine.hooks.logger import LoggerHook
 from raydet.engine.hooks.registration import HookRegistration
 from raydet.engine.hooks.text_logger import TextLoggerHook
 from raydet.engine.hooks.updater import read_momentum
@@ -27,6 +28,7 @@ from raydet.engine.parallel import call_through, unwrap
 from raydet.engine.random import random_state
 
 Workflow = Sequence[tuple[str, int]]
+_KEPT = 1000  # logged values per name that a run remembers, unless a logger averages over more
 
 
 class BaseRunner(HookRegistration):
@@ -105,6 +107,7 @@ class BaseRunner(HookRegistration):
         self._epoch = self._iter = self._inner_iter = self.batch = 0
         self._max_epochs, self._max_iters = max_epochs, max_iters
         self._news = False
+        self._kept = _KEPT
 
     @property
     def model_name(self) -> str:
@@ -200,6 +203,7 @@ class BaseRunner(HookRegistration):
         self.data_batch = None
         self.batch += 1
         self._iter += 1
+        self.log_buffer.trim(self._kept)
         if self._news:
             self._report()
 
@@ -356,6 +360,7 @@ class BaseRunner(HookRegistration):
         if not loaders or len(loaders) != len(workflow):
             raise ValueError(f"{len(loaders)} carriers for a workflow of {len(workflow)} phases: {list(workflow)!r}")
         self.data_loader = loaders[0]
+        self._kept = max([_KEPT, *(hook.interval for hook in self._hooks if isinstance(hook, LoggerHook))])
         phases = ", ".join(f"({mode!r}, {number})" for mode, number in workflow)
         limit = f"{self._max_epochs} epochs" if self._max_epochs is not None else f"{self._max_iters} iterations"
         self.logger.info(f"workflow: [{phases}], max: {limit}, work dir: {self.work_dir}")

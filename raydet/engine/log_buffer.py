@@ -30,6 +30,12 @@ class LogBuffer:
         self.n_history.clear()
         self.clear_output()
 
+    def trim(self, limit: int) -> None:
+        """Keep the last `limit` values of every name that has twice as many, so that long runs do not grow."""
+        for key, history in self.val_history.items():
+            if len(history) >= 2 * limit:
+                del history[:-limit], self.n_history[key][:-limit]
+
     def clear_output(self) -> None:
         """Forget what was to be logged; keep the history."""
         self.output.clear()

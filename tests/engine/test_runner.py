@@ -192,3 +192,14 @@ def test_call_through_reaches_the_method_by_way_of_the_wrapper(tmp_path: Path) -
         assert model.forward(torch.ones(1)).item() == 1.0
     finally:
         torch.distributed.destroy_process_group()
+
+
+def test_logged_numbers_of_a_long_run_are_not_kept_for_ever(tmp_path: Path) -> None:
+    runner = make(IterBasedRunner, tmp_path, max_iters=2300)
+    runner.register_logger_hooks(dict(interval=1100, hooks=[dict(type="TextLoggerHook", by_epoch=False)]))
+    sizes: list[int] = []
+    look = dict(type="ClosureHook", fn_name="after_train_iter")
+    runner.register_hook_from_cfg({**look, "fn": lambda r: sizes.append(len(r.log_buffer.val_history["loss"]))})
+    runner.run([Numbers(500)], [("train", 1)])
+    assert max(sizes) == 2200
+    assert sizes[-1] == 1100 + 100

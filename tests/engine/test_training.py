@@ -148,7 +148,7 @@ def test_top_level_test_writes_json_and_formats_without_scoring(
 
 
 def test_results_file_with_another_ending_is_refused(trained: tuple[Config, TrainingResult]) -> None:
-    with pytest.raises(ValueError, match=r"out must end with .pkl or .json, got 'a.txt'"):
+    with pytest.raises(ValueError, match=r"ends with \.pkl, \.json or \.parquet, got 'a.txt'"):
         raydet.test(trained[0], None, out="a.txt")
 
 
