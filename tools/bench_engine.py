@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench_step import FASTER_RCNN, NUM_CLASSES
+from bench_step import FASTER_RCNN, NUM_CLASSES  # type: ignore[import-not-found]
 from torch import nn
 
 from raydet.engine import EpochBasedRunner, LocalEnvironment
 from raydet.models import build_detector
 
-CLIP = {"max_norm": 35, "norm_type": 2}
 WARM_UP = 1000  # iterations of the tiny model before its memory counts
 
 
@@ -72,7 +71,7 @@ class Alternating:
     def _bare_step(self, batch: dict[str, Any]) -> None:
         self.optimizer.zero_grad()
         self.model.train_step(batch, None)["loss"].backward()  # type: ignore[operator]
-        nn.utils.clip_grad_norm_(self.model.parameters(), **CLIP)
+        nn.utils.clip_grad_norm_(self.model.parameters(), max_norm=35, norm_type=2)
         self.optimizer.step()
 
 
@@ -99,7 +98,7 @@ def runner_for(model: nn.Module, optimizer: Any, folder: str) -> EpochBasedRunne
     runner.logger.setLevel("WARNING")
     runner.register_training_hooks(
         {"policy": "step", "step": [8], "warmup": "linear", "warmup_iters": 500, "warmup_ratio": 0.001},
-        {"grad_clip": CLIP},
+        {"grad_clip": {"max_norm": 35, "norm_type": 2}},
         {"interval": 1},
         {"interval": 50, "hooks": [{"type": "TextLoggerHook"}]},
     )

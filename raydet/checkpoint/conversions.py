@@ -171,11 +171,11 @@ def _rotated(value: Tensor, num_classes: int) -> Tensor:
     """Scores of `(A * (K + 1), ...)` channels with the background at the end of each K + 1."""
     if value.shape[0] % (num_classes + 1):
         return value
-    return value.unflatten(0, (-1, num_classes + 1)).roll(-1, 1).flatten(0, 1)
+    return value.reshape(-1, num_classes + 1, *value.shape[1:]).roll(-1, 1).reshape(value.shape)
 
 
 def _without_background(value: Tensor, num_classes: int) -> Tensor:
     """Values per class, `((K + 1) * D, ...)`, without those of the background at the front."""
     if value.shape[0] % (num_classes + 1):
         return value  # the same for all classes
-    return value.unflatten(0, (num_classes + 1, -1))[1:].flatten(0, 1)
+    return value[value.shape[0] // (num_classes + 1) :].clone()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raydet.checkpoint import load_checkpoint, save_checkpoint
+    from raydet.engine.avoid_oom import AvoidCUDAOOM, AvoidOOM
     from raydet.engine.data import MakeCarrier
     from raydet.engine.environment import Environment, LocalEnvironment, ProcessGroupEnvironment
     from raydet.engine.finite import NonFiniteLossError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from raydet.engine.training import TrainingResult, run_training
 
 _PLACES = {
+    "AvoidCUDAOOM": "raydet.engine.avoid_oom",
+    "AvoidOOM": "raydet.engine.avoid_oom",
     "DefaultOptimizerConstructor": "raydet.engine.optimizers",
     "Environment": "raydet.engine.environment",
     "EpochBasedRunner": "raydet.engine.runner",
@@ -54,6 +57,8 @@ _PLACES = {
 }
 
 __all__ = [
+    "AvoidCUDAOOM",
+    "AvoidOOM",
     "DefaultOptimizerConstructor",
     "Environment",
     "EpochBasedRunner",

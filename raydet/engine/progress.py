@@ -45,6 +45,11 @@ class Display:
             rate = self.done / (self._spoken - self._begin)
             self._logger.info(f"{self.description}: {self.done}/{self.total}, {rate:.1f} per second")
 
+    def describe(self, details: str) -> None:
+        """Show `details` behind the description, on a terminal."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=f"{self.description}  {details}")
+
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:

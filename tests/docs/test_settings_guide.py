@@ -23,36 +23,13 @@ def test_hook_stands_in_the_guide(name: str) -> None:
     assert any(f"`{each}`" in PAGE or f"'{each}'" in PAGE for each in known), f"{name} is not in docs/guide/settings.md"
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "runner",
-        "workflow",
-        "seed",
-        "deterministic",
-        "diff_seed",
-        "optimizer",
-        "fp16",
-        "channels_last",
-        "torch_compile",
-        "nan_guard",
-        "mp_start_method",
-        "opencv_num_threads",
-        "checkpoint_config",
-        "evaluation",
-        "load_from",
-        "resume_from",
-        "auto_resume",
-        "find_unused_parameters",
-        "cudnn_benchmark",
-        "custom_hooks",
-        "log_config",
-        "lr_config",
-        "momentum_config",
-        "auto_scale_lr",
-        "profiler",
-        "total_epochs",
-    ],
-)
+SETTINGS = """
+    runner workflow seed deterministic diff_seed optimizer fp16 channels_last torch_compile nan_guard mp_start_method
+    opencv_num_threads checkpoint_config evaluation load_from resume_from auto_resume find_unused_parameters
+    cudnn_benchmark custom_hooks log_config lr_config momentum_config auto_scale_lr profiler total_epochs
+"""
+
+
+@pytest.mark.parametrize("setting", SETTINGS.split())
 def test_setting_stands_in_the_guide(setting: str) -> None:
     assert re.search(rf"`{setting}\b", PAGE), f"{setting} is not in docs/guide/settings.md"
