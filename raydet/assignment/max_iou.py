@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raydet.assignment.base import BaseAssigner
+from raydet.assignment.base import BOX_OVERLAPS, BaseAssigner
+from raydet.assignment.candidates import best_boxes
 from raydet.assignment.result import AssignResult
 from raydet.registry import IOU_CALCULATORS
 
@@ -38,7 +39,7 @@ class MaxIoUAssigner(BaseAssigner):
         ignore_wrt_candidates: bool = True,
         match_low_quality: bool = True,
         gpu_assign_thr: int = -1,
-        iou_calculator: Mapping[str, Any] | Any = {"type": "BboxOverlaps2D"},  # noqa: B006 (never changed)
+        iou_calculator: Mapping[str, Any] | Any = BOX_OVERLAPS,
     ) -> None:
         self.pos_iou_thr = pos_iou_thr
         self.neg_iou_thr = neg_iou_thr
@@ -65,50 +66,50 @@ class MaxIoUAssigner(BaseAssigner):
             gt_bboxes_ignore: `(I, 4)` regions where nothing is right or wrong.
             gt_labels: `(G,)`.
         """
-        device = bboxes.device
+        overlaps = self.measure(gt_bboxes, bboxes)
+        return self.decide(overlaps, bboxes, gt_bboxes_ignore, gt_labels)
+
+    def measure(self, gt_bboxes: Tensor, bboxes: Tensor) -> Tensor:
+        """Overlaps `(G, R)`, on the CPU when there are too many for the device."""
         if 0 < self.gpu_assign_thr < len(gt_bboxes):
-            bboxes, gt_bboxes = bboxes.cpu(), gt_bboxes.cpu()
-            gt_bboxes_ignore = None if gt_bboxes_ignore is None else gt_bboxes_ignore.cpu()
-            gt_labels = None if gt_labels is None else gt_labels.cpu()
-        overlaps = self.iou_calculator(gt_bboxes, bboxes)
-        if self.ignore_iof_thr > 0 and gt_bboxes_ignore is not None and len(gt_bboxes_ignore) and len(bboxes):
-            overlaps[:, self._covered(bboxes, gt_bboxes_ignore)] = -1
-        result = self.assign_wrt_overlaps(overlaps, gt_labels)
+            gt_bboxes, bboxes = gt_bboxes.cpu(), bboxes.cpu()
+        return self.iou_calculator(gt_bboxes, bboxes)  # type: ignore[no-any-return]
+
+    def decide(
+        self, overlaps: Tensor, bboxes: Tensor, gt_bboxes_ignore: Tensor | None, gt_labels: Tensor | None
+    ) -> AssignResult:
+        """Assign `bboxes` by overlaps `(G, R)`, which are changed; the result is on the device of the boxes."""
+        place = overlaps.device
+        if gt_bboxes_ignore is not None and len(gt_bboxes_ignore) and len(bboxes) and self.ignore_iof_thr > 0:
+            overlaps[:, self.covered(bboxes.to(place), gt_bboxes_ignore.to(place))] = -1
+        result = self.assign_wrt_overlaps(overlaps, None if gt_labels is None else gt_labels.to(place))
         for name in ("gt_inds", "max_overlaps", "labels"):
             value = getattr(result, name)
-            setattr(result, name, None if value is None else value.to(device))
+            setattr(result, name, None if value is None else value.to(bboxes.device))
         return result
 
-    def _covered(self, bboxes: Tensor, ignored: Tensor) -> Tensor:
-        """`(R,)` bool: boxes that ignored regions cover."""
+    def covered(self, bboxes: Tensor, ignored: Tensor) -> Tensor:
+        """`(..., R)` bool: boxes that ignored regions cover."""
         if self.ignore_wrt_candidates:
-            cover = self.iou_calculator(bboxes, ignored, mode="iof").amax(dim=1)
+            cover = self.iou_calculator(bboxes, ignored, mode="iof").amax(dim=-1)
         else:
-            cover = self.iou_calculator(ignored, bboxes, mode="iof").amax(dim=0)
+            cover = self.iou_calculator(ignored, bboxes, mode="iof").amax(dim=-2)
         return cover > self.ignore_iof_thr  # type: ignore[no-any-return]
+
+    def is_background(self, best: Tensor) -> Tensor:
+        """Where the best overlap of a box is that of background."""
+        low, high = (0, self.neg_iou_thr) if isinstance(self.neg_iou_thr, (int, float)) else self.neg_iou_thr
+        return (best >= low) & (best < high)
 
     def assign_wrt_overlaps(self, overlaps: Tensor, gt_labels: Tensor | None = None) -> AssignResult:
         """Assign by overlaps `(G, R)`; columns of -1 are ignored."""
         num_gts, num_boxes = overlaps.shape
         if num_gts == 0 or num_boxes == 0:
-            gt_inds = overlaps.new_full((num_boxes,), 0 if num_gts == 0 else -1, dtype=torch.long)
-            return AssignResult.of(gt_inds, overlaps.new_zeros(num_boxes), num_gts, gt_labels)
+            return AssignResult.background(overlaps.new_empty(num_boxes), num_gts, gt_labels)
         best, best_gt = overlaps.max(dim=0)
-        low, high = (0, self.neg_iou_thr) if isinstance(self.neg_iou_thr, (int, float)) else self.neg_iou_thr
-        gt_inds = torch.where((best >= low) & (best < high), 0, -1)
+        gt_inds = torch.where(self.is_background(best), 0, -1)
         gt_inds = torch.where(best >= self.pos_iou_thr, best_gt + 1, gt_inds)
         if self.match_low_quality:
-            gt_inds = self._match_low_quality(overlaps, gt_inds)
+            claims = best_boxes(overlaps[None], lambda peak: peak >= self.min_pos_iou, self.gt_max_assign_all)[0]
+            gt_inds = torch.where(claims > 0, claims, gt_inds)
         return AssignResult.of(gt_inds, best, num_gts, gt_labels)
-
-    def _match_low_quality(self, overlaps: Tensor, gt_inds: Tensor) -> Tensor:
-        """Give each ground truth its best boxes; where several want the same, the last one gets it."""
-        peak, place = overlaps.max(dim=1)
-        reached = peak >= self.min_pos_iou
-        if self.gt_max_assign_all:
-            gts, boxes = ((overlaps == peak[:, None]) & reached[:, None]).nonzero(as_tuple=True)
-        else:
-            gts = reached.nonzero().squeeze(1)
-            boxes = place[gts]
-        claims = torch.zeros_like(gt_inds).scatter_reduce_(0, boxes, gts + 1, reduce="amax")
-        return torch.where(claims > 0, claims, gt_inds)

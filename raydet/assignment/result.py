@@ -29,13 +29,19 @@ class AssignResult:
         self._extra_properties: dict[str, Any] = {}
 
     @classmethod
-    def of(cls, gt_inds: Tensor, max_overlaps: Tensor, num_gts: int, gt_labels: Tensor | None) -> Self:
+    def of(cls, gt_inds: Tensor, max_overlaps: Tensor | None, num_gts: int, gt_labels: Tensor | None) -> Self:
         """The result whose labels are those of the assigned ground truths `(G,)`."""
         if gt_labels is None:
             return cls(num_gts, gt_inds, max_overlaps)
         # Place 0 stands for everything that has no ground truth.
         table = torch.cat([gt_labels.new_full((1,), -1), gt_labels])
         return cls(num_gts, gt_inds, max_overlaps, table[gt_inds.clamp(min=0)])
+
+    @classmethod
+    def background(cls, bboxes: Tensor, num_gts: int, gt_labels: Tensor | None) -> Self:
+        """The result when there are no boxes `(R, ...)` or no ground truths: nothing belongs to any."""
+        gt_inds = bboxes.new_zeros(len(bboxes), dtype=torch.long)
+        return cls.of(gt_inds, bboxes.new_zeros(len(bboxes)), num_gts, gt_labels)
 
     @property
     def num_preds(self) -> int:

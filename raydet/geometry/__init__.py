@@ -14,6 +14,7 @@ from raydet.geometry.boxes import (
     clip_boxes,
     distance2bbox,
     find_inside_bboxes,
+    of_class,
     roi2bbox,
 )
 from raydet.geometry.coders import (
@@ -26,8 +27,17 @@ from raydet.geometry.coders import (
     TBLRBBoxCoder,
     YOLOBBoxCoder,
 )
+from raydet.geometry.gaussian import gaussian_kernel, gaussian_radius, gen_gaussian_target
 from raydet.geometry.iou import BboxOverlaps2D, bbox_overlaps
 from raydet.geometry.levels import images_to_levels, select_single_mlvl, unmap
+from raydet.geometry.maps import (
+    center_of_mass,
+    flip_tensor,
+    generate_coordinate,
+    get_local_maximum,
+    get_topk_from_heatmap,
+    transpose_and_gather_feat,
+)
 from raydet.geometry.masks import (
     encode_mask_results,
     mask2bbox,
@@ -77,12 +87,20 @@ __all__ = [
     "bbox_overlaps",
     "bbox_rescale",
     "bbox_xyxy_to_cxcywh",
+    "center_of_mass",
     "clip_boxes",
     "distance2bbox",
     "encode_mask_results",
     "fast_nms",
     "filter_scores_and_topk",
     "find_inside_bboxes",
+    "flip_tensor",
+    "gaussian_kernel",
+    "gaussian_radius",
+    "gen_gaussian_target",
+    "generate_coordinate",
+    "get_local_maximum",
+    "get_topk_from_heatmap",
     "images_to_levels",
     "mask2bbox",
     "mask_matrix_nms",
@@ -92,10 +110,12 @@ __all__ = [
     "merge_aug_proposals",
     "merge_aug_scores",
     "multiclass_nms",
+    "of_class",
     "paste_masks",
     "preprocess_panoptic_gt",
     "roi2bbox",
     "select_single_mlvl",
     "split_combined_polys",
+    "transpose_and_gather_feat",
     "unmap",
 ]

@@ -85,6 +85,14 @@ def bbox2result(bboxes: Tensor | np.ndarray, labels: Tensor | np.ndarray, num_cl
     return [rows[classes == k] for k in range(num_classes)]
 
 
+def of_class(codes: Tensor, labels: Tensor) -> Tensor:
+    """`(R, 4)` the boxes, or codes, of the classes `(R,)` among `(R, 4 K)`; `(R, 4)` serves all classes."""
+    per_class = codes.reshape(len(codes), codes.shape[1] // 4, 4)
+    if per_class.shape[1] == 1:
+        return per_class[:, 0]
+    return per_class[torch.arange(len(codes), device=codes.device), labels]
+
+
 def clip_boxes(boxes: Tensor, max_shape: Any, margin: int = 0) -> Tensor:
     """Boxes `(..., 4)` with coordinates between 0 and the image size less `margin`.
 

@@ -121,10 +121,14 @@ def _agree(cfg: Mapping[str, Any], old: str, new: str, value: Any) -> None:
         raise ValueError(f"{place_of(cfg, old)}{old}={cfg[old]!r} and {new}={value!r} disagree; remove {old}")
 
 
-def build_assigner_and_sampler(settings: DenseTraining | RoITraining) -> tuple[Any, Any]:
-    """The parts that `settings` describe; without a sampler, all that is assigned is taken."""
+def build_assigner_and_sampler(settings: DenseTraining | RoITraining, context: Any = None) -> tuple[Any, Any]:
+    """The parts that `settings` describe; without a sampler, all that is assigned is taken.
+
+    Samplers that mine hard boxes ask `context`, see `raydet.assignment.Judge`.
+    """
     assigner = None if settings.assigner is None else ASSIGNERS.build(settings.assigner)
-    return assigner, SAMPLERS.build(settings.sampler or {"type": "PseudoSampler"})
+    extra = None if context is None else {"context": context}
+    return assigner, SAMPLERS.build(settings.sampler or {"type": "PseudoSampler"}, default_args=extra)
 
 
 def samples(settings: DenseTraining, loss_cls: object) -> bool:

@@ -4,6 +4,7 @@ from raydet.losses.accuracy import Accuracy, accuracy
 from raydet.losses.associative_embedding import AssociativeEmbeddingLoss
 from raydet.losses.balanced_l1 import BalancedL1Loss
 from raydet.losses.base import Loss, weight_reduce_loss, weighted_loss
+from raydet.losses.carl import carl_loss
 from raydet.losses.cross_entropy import CrossEntropyLoss, binary_cross_entropy, cross_entropy, mask_cross_entropy
 from raydet.losses.dice import DiceLoss
 from raydet.losses.distillation import KnowledgeDistillationKLDivLoss
@@ -43,6 +44,7 @@ __all__ = [
     "VarifocalLoss",
     "accuracy",
     "binary_cross_entropy",
+    "carl_loss",
     "cross_entropy",
     "mask_cross_entropy",
     "weight_reduce_loss",

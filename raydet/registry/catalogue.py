@@ -60,12 +60,34 @@ LOSSES = {
     **_at("raydet.losses.seesaw", "SeesawLoss"),
     **_at("raydet.losses.associative_embedding", "AssociativeEmbeddingLoss"),
 }
-ASSIGNERS = _at("raydet.assignment.max_iou", "MaxIoUAssigner")
+ASSIGNERS = {
+    **_at("raydet.assignment.max_iou", "MaxIoUAssigner"),
+    **_at("raydet.assignment.approx_max_iou", "ApproxMaxIoUAssigner"),
+    **_at("raydet.assignment.ascend", "AscendMaxIoUAssigner"),
+    **_at("raydet.assignment.grid", "GridAssigner"),
+    **_at("raydet.assignment.atss", "ATSSAssigner"),
+    **_at("raydet.assignment.task_aligned", "TaskAlignedAssigner"),
+    **_at("raydet.assignment.sim_ota", "SimOTAAssigner"),
+    **_at("raydet.assignment.center_region", "CenterRegionAssigner"),
+    **_at("raydet.assignment.point", "PointAssigner"),
+    **_at("raydet.assignment.region", "RegionAssigner"),
+    **_at("raydet.assignment.uniform", "UniformAssigner"),
+    **_at("raydet.assignment.hungarian", "HungarianAssigner", "MaskHungarianAssigner"),
+}
 SAMPLERS = {
     **_at("raydet.assignment.samplers", "RandomSampler", "PseudoSampler", "MaskPseudoSampler"),
     **_at("raydet.assignment.balanced", "InstanceBalancedPosSampler", "IoUBalancedNegSampler", "CombinedSampler"),
+    **_at("raydet.assignment.hard", "OHEMSampler", "ScoreHLRSampler"),
 }
-MATCH_COSTS: dict[str, str] = {}
+MATCH_COSTS = _at(
+    "raydet.assignment.match_costs",
+    "BBoxL1Cost",
+    "IoUCost",
+    "ClassificationCost",
+    "FocalLossCost",
+    "CrossEntropyLossCost",
+    "DiceCost",
+)
 IOU_CALCULATORS = _at("raydet.geometry.iou", "BboxOverlaps2D")
 BBOX_CODERS = _at(
     "raydet.geometry.coders",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -211,9 +212,25 @@ def test_cascade_weighs_the_losses_of_its_stages_but_not_their_accuracy(standard
     assert torch.equal(halved["s0.acc"], losses["s0.acc"])
 
 
+def test_hard_regions_are_those_that_the_head_judges_worst() -> None:
+    torch.manual_seed(0)
+    sampler = {"type": "OHEMSampler", "num": 1, "pos_fraction": 0.0, "add_gt_as_proposals": False}
+    box_head = {"type": "Shared2FCBBoxHead", **SMALL, "fc_out_channels": 16}
+    head = copy.deepcopy(StandardRoIHead(EXTRACTOR, box_head, train_cfg={**TRAIN, "sampler": sampler}))
+    assert head.bbox_sampler.context.head is head
+    stage = head.stages[0]
+    for image, sample in enumerate(head.sample(stage, feats(), proposals(), batch().truths)):
+        rois = join_rois([proposals()[image]] * 2)
+        logits = head.run_boxes(stage, feats(), rois).cls_score[rois[:, 0] == image]
+        negative = stage.assigner.assign(proposals()[image], TRUTH).gt_inds == 0
+        losses = (-logits.log_softmax(dim=1)[:, -1]).masked_fill(~negative, -torch.inf)
+        assert negative.sum() > 1
+        assert sample.neg_inds.tolist() == [losses.argmax().item()]
+
+
 def test_refinement_drops_ground_truths_and_moves_the_rest(standard: Any) -> None:
     stage = standard.stages[0]
-    samples = standard.sample(stage, proposals(), batch().truths)
+    samples = standard.sample(stage, feats(), proposals(), batch().truths)
     goal = region_targets(samples, 3)
     scores, codes = torch.zeros(len(goal.rois), 4), torch.zeros(len(goal.rois), 12)
     refined = stage.bbox_head.refine_bboxes(goal, samples, scores, codes, [META] * 2)

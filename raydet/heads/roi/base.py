@@ -117,7 +117,7 @@ class RoIHead(BaseModule, ABC):
         losses: dict[str, Tensor] = {}
         stages = self.stages
         for number, stage in enumerate(stages, 1):
-            samples = self.sample(stage, proposals, batch.truths)
+            samples = self.sample(stage, feats, proposals, batch.truths)
             targets = region_targets(samples, stage.bbox_head.num_classes, stage.config.pos_weight)
             output = self.run_boxes(stage, feats, targets.rois)
             losses.update(stage.weighed(stage.bbox_head.loss(output.cls_score, output.bbox_pred, targets)))
@@ -130,17 +130,20 @@ class RoIHead(BaseModule, ABC):
                 )
         return losses
 
-    def sample(self, stage: RoIStage, proposals: Sequence[Tensor], truths: Sequence[GroundTruth]) -> list[Any]:
+    def sample(
+        self, stage: RoIStage, feats: Sequence[Tensor], proposals: Sequence[Tensor], truths: Sequence[GroundTruth]
+    ) -> list[Any]:
         """One SamplingResult per image."""
         if stage.assigner is None:
             raise ValueError(
                 "a RoI head learns with train_cfg.rcnn, which names its assigner and sampler; it is missing"
             )
         samples = []
-        for proposal, truth in zip(proposals, truths, strict=True):
+        for image, (proposal, truth) in enumerate(zip(proposals, truths, strict=True)):
             boxes = proposal[:, :4]
             assigned = stage.assigner.assign(boxes, truth.boxes, truth.ignored, truth.labels)
-            samples.append(stage.sampler.sample(assigned, boxes, truth.boxes, truth.labels))
+            maps = [level[image : image + 1] for level in feats]
+            samples.append(stage.sampler.sample(assigned, boxes, truth.boxes, truth.labels, feats=maps))
         return samples
 
     def mask_loss(

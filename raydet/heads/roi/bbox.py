@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raydet.geometry import multiclass_nms
+from raydet.geometry import multiclass_nms, of_class
 from raydet.heads.roi.regions import RegionTargets
 from raydet.heads.settings import Prediction
 from raydet.layers import BaseModule, ConvModule, ModuleList
@@ -198,8 +198,7 @@ class BBoxHead(BaseModule):
 
     def _box_loss(self, bbox_pred: Tensor, targets: RegionTargets) -> Tensor:
         positive = targets.positive
-        of_class = 0 if self.reg_class_agnostic else targets.labels[positive]
-        predicted: Tensor = _by_class(bbox_pred)[positive, of_class]
+        predicted = of_class(bbox_pred[positive], targets.labels[positive])
         if len(positive) == 0:
             return predicted.sum()
         regions = targets.rois[positive, 1:]
@@ -242,9 +241,7 @@ class BBoxHead(BaseModule):
 
     def regress_by_class(self, rois: Tensor, labels: Tensor, bbox_pred: Tensor, meta: ImageMeta) -> Tensor:
         """RoIs `(R, 5)` of one image moved to where the regressor of each one's class sees the object."""
-        index = torch.zeros_like(labels) if self.reg_class_agnostic else labels
-        codes = _by_class(bbox_pred)[torch.arange(len(rois), device=rois.device), index]
-        return torch.cat([rois[:, :1], self.decode(rois, codes, meta)], dim=1)
+        return torch.cat([rois[:, :1], self.decode(rois, of_class(bbox_pred, labels), meta)], dim=1)
 
     @torch.no_grad()
     def refine_bboxes(
@@ -292,11 +289,6 @@ def _initialisation(with_cls: bool, with_reg: bool) -> list[dict[str, Any]]:
         *([{"type": "Normal", "std": 0.001, "override": {"name": "fc_reg"}}] if with_reg else []),
         {"type": "Xavier", "distribution": "uniform", "override": fcs},
     ]
-
-
-def _by_class(codes: Tensor) -> Tensor:
-    """`(R, 4k)` to `(R, k, 4)`, also without rows."""
-    return codes.reshape(len(codes), codes.shape[1] // 4, 4)
 
 
 def _full_precision(x: Tensor | None) -> Tensor | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raydet.heads.roi.base import RoIHead, RoIStage
+from raydet.heads.roi.judge import StageJudge
 from raydet.heads.settings import Prediction, RoITraining, build_assigner_and_sampler
 from raydet.registry import HEADS, ROI_EXTRACTORS, SHARED_HEADS
 
@@ -54,7 +55,7 @@ class StandardRoIHead(RoIHead):
             self.mask_head = HEADS.build(mask_head)
         self.training_config = RoITraining.read(train_cfg)
         self.test_config = Prediction.read(test_cfg)
-        self.bbox_assigner, self.bbox_sampler = build_assigner_and_sampler(self.training_config)
+        self.bbox_assigner, self.bbox_sampler = build_assigner_and_sampler(self.training_config, StageJudge(self, 0))
 
     @property
     def stages(self) -> Sequence[RoIStage]:
