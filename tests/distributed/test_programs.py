@@ -70,11 +70,13 @@ def test_train_after_killed_driver_resumes_to_parameters_of_calm_run(coco, tmp_p
 @pytest.fixture
 def head():
     """A cluster of this machine that takes jobs, and the environment of its clients."""
-    port, dashboard = free_port(), free_port()
+    port, dashboard, agent = free_port(), free_port(), free_port()
     environment = {**os.environ, **QUIET, "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}"}
     ray = shutil.which("ray", path=str(Path(sys.executable).parent))
     command = [ray, "start", "--head", "--block", "--num-cpus=2", f"--port={port}", "--dashboard-host=127.0.0.1"]
-    command += [f"--dashboard-port={dashboard}", "--object-store-memory=200000000", "--disable-usage-stats"]
+    # The agent that starts jobs has a fixed port by default, which another cluster of this machine may hold.
+    command += [f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"]
+    command += ["--object-store-memory=200000000", "--disable-usage-stats"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         wait_for(lambda: answers(dashboard), 120, process)
