@@ -1,32 +1,12 @@
 # Open Images V6.
+_base_ = './coco_detection.py'
 dataset_type = 'OpenImagesDataset'
 data_root = 'data/OpenImages/'
-img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True, denorm_bbox=True),
-    dict(type='Resize', img_scale=(1024, 800), keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=0.5),
-    dict(type='Normalize', **img_norm_cfg),
-    dict(type='Pad', size_divisor=32),
-    dict(type='DefaultFormatBundle'),
-    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels']),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='MultiScaleFlipAug',
-        img_scale=(1024, 800),
-        flip=False,
-        transforms=[
-            dict(type='Resize', keep_ratio=True),
-            dict(type='RandomFlip'),
-            dict(type='Normalize', **img_norm_cfg),
-            dict(type='Pad', size_divisor=32),
-            dict(type='ImageToTensor', keys=['img']),
-            dict(type='Collect', keys=['img']),
-        ]),
-]
+train_pipeline = {{ _base_.train_pipeline }}
+train_pipeline[1].update(denorm_bbox=True)
+train_pipeline[2].update(img_scale=(1024, 800))
+test_pipeline = {{ _base_.test_pipeline }}
+test_pipeline[1].update(img_scale=(1024, 800))
 labels = dict(
     label_file=data_root + 'annotations/class-descriptions-boxable.csv',
     hierarchy_file=data_root + 'annotations/bbox_labels_600_hierarchy.json')
@@ -39,8 +19,6 @@ test_set = dict(
     pipeline=test_pipeline,
     **labels)
 data = dict(
-    samples_per_gpu=2,
-    workers_per_gpu=2,
     train=dict(
         type=dataset_type,
         ann_file=data_root + 'annotations/oidv6-train-annotations-bbox.csv',
@@ -49,4 +27,4 @@ data = dict(
         **labels),
     val=test_set,
     test=test_set)
-evaluation = dict(interval=1, metric='mAP')
+evaluation = dict(metric='mAP')
