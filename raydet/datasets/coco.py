@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 
 from raydet.datasets import coco_results
 from raydet.datasets.class_names import names_of, palette_of
-from raydet.datasets.coco_reader import make_table, read_coco, read_content
+from raydet.datasets.coco_reader import Dialect, make_table, read_coco, read_content
 from raydet.datasets.custom import MIN_SIZE, CustomDataset
 from raydet.datasets.log import say_once
 from raydet.datasets.table import CocoTable, PackedRecords, give_back_memory, narrowed
@@ -71,6 +71,7 @@ class CocoDataset(CustomDataset):
     CLASSES: Sequence[str] | None = COCO_CLASSES
     PALETTE: ClassVar[Any] = palette_of("coco")
     METRIC = "coco"
+    DIALECT: ClassVar[Dialect] = Dialect()
 
     def load_annotations(self, ann_file: str) -> PackedRecords:
         """Read the file once, into columns."""
@@ -91,7 +92,7 @@ class CocoDataset(CustomDataset):
     def _read(self, ann_file: str) -> CocoTable:
         """The annotation file in columns."""
         if type(self)._content is CocoDataset._content:  # nothing to adapt: the fast way, past Python objects
-            return read_coco(ann_file, self.file_client_args)
+            return read_coco(ann_file, self.file_client_args, self.DIALECT)
         return make_table(self._content(ann_file), ann_file)
 
     def _usable_labels(self) -> np.ndarray:
@@ -102,7 +103,7 @@ class CocoDataset(CustomDataset):
 
     def _content(self, ann_file: str) -> Any:
         """What the annotation file says, in COCO's layout."""
-        return read_content(ann_file, self.file_client_args)
+        return read_content(ann_file, self.file_client_args, self.DIALECT)
 
     def _check_classes(self, ann_file: str) -> None:
         names = [each["name"] for each in self._table.category_records]

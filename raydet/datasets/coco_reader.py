@@ -7,7 +7,7 @@ columns, and its segmentation stays the text that it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -50,6 +50,45 @@ class _Annotation(msgspec.Struct, gc=False):
     segmentation: msgspec.Raw = msgspec.Raw(b"")
 
 
+class Dialect(NamedTuple):
+    """What files of a family say in another way than COCO's.
+
+    Attributes:
+        image: makes the record of an image one of COCO's.
+        categories: does so with the list of categories.
+    """
+
+    image: Callable[[Record], Record] | None = None
+    categories: Callable[[list[Any]], list[Any]] | None = None
+
+    def content(self, content: Record, path: str) -> dict[str, Any]:
+        """The content of a file as COCO's."""
+        images, categories = content["images"], content.get("categories", [])
+        if self.image is not None:
+            images = [_named(path, self.image, each) for each in images]
+        return {**content, "images": images, "categories": self.categories(categories) if self.categories else categories}
+
+    def texts(self, texts: _Texts, path: str) -> _Texts:
+        """The same for a file that is cut; one record is a Python object at a time."""
+        if self.image is not None:
+            records = (msgspec.json.decode(text) for text in texts.images)
+            texts.images = [msgspec.Raw(msgspec.json.encode(_named(path, self.image, each))) for each in records]
+        if self.categories is not None:
+            texts.categories = self.categories(texts.categories)
+        return texts
+
+
+_COCO = Dialect()
+
+
+def _named(path: str, change: Callable[[Record], Record], record: Record) -> Record:
+    """The changed record; ValueError that names the file when that is impossible."""
+    try:
+        return change(record)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
 class _Columns(NamedTuple):
     """Annotations in the order of the file."""
 
@@ -62,12 +101,13 @@ class _Columns(NamedTuple):
     ignore: np.ndarray
 
 
-def read_coco(path: str, file_client_args: FileClientArgs | None = None) -> CocoTable:
+def read_coco(path: str, file_client_args: FileClientArgs | None = None, dialect: Dialect = _COCO) -> CocoTable:
     """Read a COCO annotation file.
 
     Args:
         path: the file.
         file_client_args: where it lies.
+        dialect: how it differs from COCO's own.
 
     Raises:
         FileNotFoundError: no such file.
@@ -75,14 +115,14 @@ def read_coco(path: str, file_client_args: FileClientArgs | None = None) -> Coco
     """
     text = read_bytes(path, file_client_args)
     try:
-        return _table(msgspec.json.decode(text, type=_Texts), path)
+        return _table(dialect.texts(msgspec.json.decode(text, type=_Texts), path), path)
     except msgspec.MsgspecError:
-        return make_table(_coco_content(_parse(text, path), path), path)
+        return make_table(dialect.content(_coco_content(_parse(text, path), path), path), path)
 
 
-def read_content(path: str, file_client_args: FileClientArgs | None = None) -> Any:
+def read_content(path: str, file_client_args: FileClientArgs | None = None, dialect: Dialect = _COCO) -> Any:
     """The dict in a COCO annotation file; ValueError when it is something else."""
-    return _coco_content(read_json(path, file_client_args), path)
+    return dialect.content(_coco_content(read_json(path, file_client_args), path), path)
 
 
 def _coco_content(content: Any, path: str) -> Any:

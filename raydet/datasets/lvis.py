@@ -7,12 +7,20 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from raydet.datasets.coco import CocoDataset
+from raydet.datasets.coco_reader import Dialect
 from raydet.datasets.table import CocoTable, PackedRecords
 
 _HOST = "http://images.cocodataset.org/"
 _NAME_LENGTH = len("000000000000.jpg")
 
 Image = Mapping[str, Any]
+
+
+def _with_file_name(image: Image) -> Image:
+    """The record of an image with the `file_name` that files of version 1 may lack."""
+    if "coco_url" not in image:
+        raise ValueError(f"image {image.get('id')} lacks coco_url; LVISV1Dataset reads LVIS v1 files")
+    return {"file_name": _name_in_url(image), **image}
 
 
 class LVISV05Dataset(CocoDataset):
@@ -38,21 +46,13 @@ class LVISV1Dataset(CocoDataset):
     CLASSES: Sequence[str] | None = None
     PALETTE: ClassVar[Any] = None
     METRIC = "lvis"
+    DIALECT = Dialect(image=_with_file_name)
 
     def load_annotations(self, ann_file: str) -> PackedRecords:
         """Read the file once, into columns."""
         super().load_annotations(ann_file)
         self._table = _renamed(self._table, _name_in_url)
         return self._table.images
-
-    def _content(self, ann_file: str) -> Any:
-        content = super()._content(ann_file)
-        for image in content["images"]:
-            if "coco_url" not in image:
-                raise ValueError(
-                    f"{ann_file}: image {image.get('id')} lacks coco_url; LVISV1Dataset reads LVIS v1 files"
-                )
-        return {**content, "images": [{"file_name": _name_in_url(each), **each} for each in content["images"]]}
 
 
 def _name_of_2017(image: Image) -> str:

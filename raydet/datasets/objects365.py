@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from raydet.datasets.coco import CocoDataset
+from raydet.datasets.coco_reader import Dialect
+
+
+def _by_id(categories: list[Any]) -> list[Any]:
+    return sorted(categories, key=lambda each: each["id"])
+
+
+def _from_patch(image: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record of an image with the last folder and the name as its `file_name`."""
+    return {**image, "file_name": str(PurePosixPath(*PurePosixPath(image.get("file_name", "")).parts[-2:]))}
 
 
 class Objects365V1Dataset(CocoDataset):
@@ -14,10 +24,7 @@ class Objects365V1Dataset(CocoDataset):
 
     CLASSES: Sequence[str] | None = None
     PALETTE: ClassVar[Any] = None
-
-    def _content(self, ann_file: str) -> Any:
-        content = super()._content(ann_file)
-        return {**content, "categories": sorted(content.get("categories", ()), key=lambda each: each["id"])}
+    DIALECT = Dialect(categories=_by_id)
 
 
 class Objects365V2Dataset(CocoDataset):
@@ -25,12 +32,4 @@ class Objects365V2Dataset(CocoDataset):
 
     CLASSES: Sequence[str] | None = None
     PALETTE: ClassVar[Any] = None
-
-    def _content(self, ann_file: str) -> Any:
-        content = super()._content(ann_file)
-        return {**content, "images": [_from_patch(each) for each in content["images"]]}
-
-
-def _from_patch(image: dict[str, Any]) -> dict[str, Any]:
-    """The record of an image with the last folder and the name as its `file_name`."""
-    return {**image, "file_name": str(PurePosixPath(*PurePosixPath(image.get("file_name", "")).parts[-2:]))}
+    DIALECT = Dialect(image=_from_patch)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from pycocotools import mask as rle_tools
 
 from raydet.evaluation.coco import evaluate_coco
 from raydet.evaluation.report import Logger, say, text_table
+from raydet.structures.masks import encode_bitmaps
 
 Found = Mapping[tuple[str, str], list[Any]]
 """Masks (RLE) by image file and class name."""
@@ -72,6 +72,6 @@ def _is_found(item: Sequence[Any], found: Found, iou_thr: float) -> bool:
 
 def _as_rle(mask: Any) -> dict[str, Any]:
     if not isinstance(mask, Mapping):
-        return rle_tools.encode(np.asfortranarray(np.asarray(mask, np.uint8)))  # type: ignore[no-any-return]
+        return encode_bitmaps([mask])[0]
     counts = mask["counts"]
     return {**mask, "counts": counts.encode() if isinstance(counts, str) else counts}

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle_tools
 
+from raydet.structures.masks import encode_bitmaps
+
 Row = dict[str, Any]
 WHOLE = "results"
 """The part that stands for a result which has no parts."""
@@ -139,7 +141,7 @@ _ROWS = {
 
 def _text_rle(mask: Any) -> dict[str, Any]:
     if not isinstance(mask, Mapping):
-        mask = rle_tools.encode(np.asfortranarray(np.asarray(mask, np.uint8)))
+        [mask] = encode_bitmaps([mask])
     counts = mask["counts"]
     return {
         "size": [int(side) for side in mask["size"]],
