@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # The hooks of pre-commit call their tools by name.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install build test test-all conformance lint types shape bench bench-data bench-eval demo demo-trees docs clean
+.PHONY: install build ops ops-cuda test test-all conformance lint types shape bench bench-ops bench-data bench-eval demo demo-trees docs clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -17,6 +17,13 @@ install: $(READY)
 
 build: $(READY)
 	$(BIN)/pip install --quiet build && $(BIN)/python -m build --wheel
+
+# Rebuilds the kernels of an installed checkout after a change of their sources.
+ops:
+	$(PYTHON) ops/build_kernels.py
+
+ops-cuda:
+	$(PYTHON) ops/build_kernels.py --cuda --arch '8.0;9.0'
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -40,6 +47,9 @@ shape: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tools/bench_step.py && $(BIN)/python tools/bench_engine.py && $(BIN)/python tools/bench_ray.py
+
+bench-ops: $(READY)
+	$(BIN)/python -m tools.bench_ops
 
 bench-data: $(READY)
 	$(BIN)/python tools/bench_data.py

@@ -1,11 +1,18 @@
 """Operators for detection that PyTorch does not have, with the names and arguments of the 2.x ones."""
 
+from raydet_ops import _library
+from raydet_ops._operator import OPERATORS, serves
 from raydet_ops.focal import sigmoid_focal_loss
 from raydet_ops.nms import batched_nms, nms, nms_match
 from raydet_ops.roi import RoIAlign, RoIPool, roi_align, roi_pool
 from raydet_ops.soft_nms import soft_nms
 
+LIBRARIES = _library.load_all()
+"""The compiled libraries, loaded once all operators are defined."""
+
 __all__ = [
+    "LIBRARIES",
+    "OPERATORS",
     "RoIAlign",
     "RoIPool",
     "batched_nms",
@@ -13,6 +20,7 @@ __all__ = [
     "nms_match",
     "roi_align",
     "roi_pool",
+    "serves",
     "sigmoid_focal_loss",
     "soft_nms",
 ]

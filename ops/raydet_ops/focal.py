@@ -7,56 +7,46 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from raydet_ops._arrays import widened
+from raydet_ops._operator import define, differentiate
 
 
-class _SigmoidFocalLoss(torch.autograd.Function):
-    """Nearly every element is negative: compute all as negative in few passes, then put the positive ones right."""
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, target: Tensor, gamma: float, alpha: float) -> Tensor:
-        wants_gradient = logits.requires_grad
-        probability, penalty = logits.sigmoid(), F.softplus(logits)
-        focus = probability.square() if gamma == 2 else probability.pow(gamma)
-        gradient = _negative_gradient(probability, penalty, focus, gamma, alpha) if wants_gradient else None
-        loss = focus.mul_(penalty).mul_(1 - alpha)
-        if logits.numel():
-            _correct_positives(logits, target, gamma, alpha, loss, gradient)
-        if gradient is not None:
-            ctx.save_for_backward(gradient)
-        return loss
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * grad_output, None, None, None
+def _plain(input: Tensor, target: Tensor, gamma: float, alpha: float) -> Tensor:
+    z, weight, _ = _signed(input, target, alpha)
+    return weight * (-z).sigmoid().pow(gamma) * F.softplus(-z)
 
 
-def _negative_gradient(probability: Tensor, penalty: Tensor, focus: Tensor, gamma: float, alpha: float) -> Tensor:
-    """Derivative of `(1 - alpha) p^gamma softplus(x)`; uses up `probability`."""
-    slope = torch.addcmul(penalty, probability, penalty, value=-1).mul_(gamma).add_(probability)
-    return slope.mul_(focus).mul_(1 - alpha)
+def _plain_backward(grad: Tensor, input: Tensor, target: Tensor, gamma: float, alpha: float) -> Tensor:
+    z, weight, sign = _signed(input, target, alpha)
+    miss = (-z).sigmoid()
+    return -grad * sign * weight * miss.pow(gamma) * (gamma * (1 - miss) * F.softplus(-z) + miss)
 
 
-def _correct_positives(
-    logits: Tensor, target: Tensor, gamma: float, alpha: float, loss: Tensor, gradient: Tensor | None
-) -> None:
-    """Overwrite one element in each row whose target is a class, without waiting for the device to count them."""
-    positive = ((target >= 0) & (target < logits.shape[1]))[:, None]
-    column = target.clamp(0, logits.shape[1] - 1)[:, None]
-    for dense, value in zip((loss, gradient), _positive(logits.gather(1, column), gamma, alpha), strict=True):
-        if dense is not None:
-            dense.scatter_(1, column, torch.where(positive, value, dense.gather(1, column)))
+def _signed(input: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits towards the right answer, weights, and the signs that turn the one into the other."""
+    positive = target[:, None] == torch.arange(input.shape[1], device=input.device)
+    sign = positive.to(input.dtype) * 2 - 1
+    return sign * input, torch.where(positive, alpha, 1 - alpha).to(input.dtype), sign
 
 
-def _positive(logits: Tensor, gamma: float, alpha: float) -> tuple[Tensor, Tensor]:
-    """Loss of positive elements `alpha (1 - p)^gamma softplus(-x)` and its derivative."""
-    miss, penalty = (-logits).sigmoid(), F.softplus(-logits)
-    focus = alpha * miss.pow(gamma)
-    return focus * penalty, -focus * (gamma * (1 - miss) * penalty + miss)
+_sigmoid = define(
+    "sigmoid_focal_loss(Tensor input, Tensor target, float gamma, float alpha) -> Tensor",
+    plain=_plain,
+    fake=lambda input, target, gamma, alpha: torch.empty_like(input, memory_format=torch.contiguous_format),
+)
+_sigmoid_backward = define(
+    "sigmoid_focal_loss_backward(Tensor grad, Tensor input, Tensor target, float gamma, float alpha) -> Tensor",
+    plain=_plain_backward,
+    fake=lambda grad, input, target, gamma, alpha: torch.empty_like(input, memory_format=torch.contiguous_format),
+)
+
+
+def _gradient(tensors: dict[str, Tensor], numbers: dict[str, Any], grad: Tensor) -> tuple[Tensor | None, ...]:
+    return _sigmoid_backward(grad, tensors["input"], tensors["target"], **numbers), None, None, None
+
+
+differentiate(_sigmoid, _gradient, saves=("input", "target"))
 
 
 def sigmoid_focal_loss(
@@ -87,7 +77,7 @@ def sigmoid_focal_loss(
         raise ValueError(f"expected (R, K) logits and (R,) classes, got {tuple(input.shape)} and {tuple(target.shape)}")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
-    loss: Tensor = _SigmoidFocalLoss.apply(widened(input), target, float(gamma), float(alpha))
+    loss: Tensor = _sigmoid(widened(input), target.long(), float(gamma), float(alpha))
     if weight is not None:
         padded = torch.cat([weight, weight.new_ones(1)])
         loss = loss * padded[target.clamp(max=len(weight))][:, None]
