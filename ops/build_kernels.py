@@ -54,7 +54,7 @@ def variants(cuda: bool, architectures: str) -> list[Variant]:
 
 
 def code_flags(architectures: str) -> list[str]:
-    """nvcc's flags for a list such as `7.5;9.0+PTX`."""
+    """Flags of nvcc for a list such as `7.5;9.0+PTX`."""
     flags = []
     for entry in architectures.replace(",", ";").split(";"):
         number = entry.removesuffix("+PTX").replace(".", "")

@@ -3,7 +3,7 @@
     python -m tools.bench_ops [--only focal nms] [--rounds 7] [--device cuda] [--threads 2] [--csv docs/numbers/ops.csv]
 
 Ours and its peers take turns in one process, so that a busy machine slows all alike. On a CPU the clock is wall time at
-the given number of threads, on CUDA the time between events. A ratio is the median of ours over the median of the peer:
+the given number of threads, on CUDA the same around a synchronisation. A ratio is the median of ours over the median of the peer:
 below 1 ours is faster.
 """
 
@@ -39,17 +39,11 @@ def measure(case: Case, rounds: int, device: str) -> dict[str, float]:
 
 def seconds(run: Run, device: str) -> float:
     """Time of one run."""
-    if device == "cpu":
-        start = time.perf_counter()
-        run()
-        return time.perf_counter() - start
-    start_event, end_event = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    torch.cuda.synchronize()
-    start_event.record()
+    start = time.perf_counter()
     run()
-    end_event.record()
-    torch.cuda.synchronize()
-    return start_event.elapsed_time(end_event) / 1000
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def rows(case: Case, medians: dict[str, float]) -> list[list[str]]:

@@ -40,7 +40,7 @@ def _load(device: str, name: str) -> Library:
     if problem:
         return Library(device, None, problem)
     try:
-        torch.ops.load_library(path)
+        torch.ops.load_library(path)  # type: ignore[no-untyped-call]
     except OSError as error:
         return Library(device, None, f"{path} does not load: {error}. Rebuild it with `make ops`")
     return Library(device, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -24,8 +24,8 @@ class Case:
 
     name: str
     ours: Run
-    peers: dict[str, Run]
-    goals: dict[str, float]
+    peers: Mapping[str, Run]
+    goals: Mapping[str, float]
 
 
 def gradient_run(function: Callable[..., Tensor], inputs: tuple[Tensor, ...], *rest: object) -> Run:
