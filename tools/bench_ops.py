@@ -3,8 +3,8 @@
     python -m tools.bench_ops [--only focal nms] [--rounds 7] [--device cuda] [--threads 2] [--csv docs/numbers/ops.csv]
 
 Ours and its peers take turns in one process, so that a busy machine slows all alike. On a CPU the clock is wall time at
-the given number of threads, on CUDA the same around a synchronisation. A ratio is the median of ours over the median of the peer:
-below 1 ours is faster.
+the given number of threads, on CUDA the same around a synchronisation. A ratio is the median of ours over that of the
+peer: below 1 ours is faster.
 """
 
 from __future__ import annotations
