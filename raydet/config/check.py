@@ -15,7 +15,7 @@ from raydet.config.errors import ConfigError
 from raydet.registry import Registry, accepted_arguments, argument_errors, nearest
 
 _TOP_LEVEL = """
-    auto_resume auto_scale_lr channels_last checkpoint_config cudnn_benchmark custom_hooks custom_imports data
+    auto_resume auto_scale_lr avoid_oom channels_last checkpoint_config cudnn_benchmark custom_hooks custom_imports data
     deterministic device diff_seed dist_params evaluation find_unused_parameters fp16 gpu_ids launcher load_from
     log_config log_level lr_config model model_wrapper momentum_config mp_start_method nan_guard opencv_num_threads
     optimizer optimizer_config profiler resume_from runner seed test_cfg torch_compile total_epochs train_cfg work_dir
@@ -72,6 +72,7 @@ _TAKEN_OUT = {
     registry.DATASETS.role: {"samples_per_gpu", "separate_eval"},
     registry.INITIALIZERS.role: {"name", "override", "layer"},
     registry.OPTIMIZERS.role: {"constructor", "paramwise_cfg"},
+    registry.RUNNERS.role: {"constructor"},
 }
 _SUPPLIED = {"context", "train_cfg", "test_cfg", "dataloader", "model", "params"}  # by whoever builds the part
 _SUPPLIED_ENTIRELY = {registry.LAYERS.role, registry.OPTIMIZERS.role, registry.RUNNERS.role}

@@ -26,6 +26,7 @@ from raydet.engine.logging import get_logger
 from raydet.engine.nan_guard import NanGuard
 from raydet.engine.parallel import call_through, unwrap
 from raydet.engine.random import random_state
+from raydet.engine.split_step import SplitStep
 
 Workflow = Sequence[tuple[str, int]]
 _KEPT = 1000  # logged values per name that a run remembers, unless a logger averages over more
@@ -56,6 +57,8 @@ class BaseRunner(HookRegistration):
         checkpoint_meta: more facts for checkpoints only.
         resumed: the checkpoint that the run goes on from, until hooks have had their `before_run`.
         amp_dtype: steps run under autocast with it, unless None.
+        scaler: of the gradients in half precision, or None.
+        split_step: computes training steps, in parts where memory is short; None computes them whole.
         guard: decides what becomes of steps whose loss or gradient is not finite.
         stop_on_nonfinite_loss: the guard is asked about a NaN or infinite loss; else it is only logged.
         skips_step: whether the current step is to leave the weights as they are.
@@ -98,6 +101,8 @@ class BaseRunner(HookRegistration):
         self.last_checkpoint: Path | None = None
         self.resumed: dict[str, Any] | None = None
         self.amp_dtype: torch.dtype | None = None
+        self.scaler: torch.amp.GradScaler | None = None
+        self.split_step: SplitStep | None = None
         self.guard = NanGuard()
         self.stop_on_nonfinite_loss = True
         self.skips_step = False
@@ -171,7 +176,9 @@ class BaseRunner(HookRegistration):
         if train_mode:
             self.guard.begin_step()
         with torch.autocast(device.type, dtype=self.amp_dtype, enabled=enabled):
-            if train_mode:
+            if train_mode and self.split_step is not None:
+                outputs = self.split_step.train_step(self, data_batch)
+            elif train_mode:
                 outputs = call_through(self.model, method, data_batch, self.optimizer)
             else:
                 outputs = getattr(unwrap(self.model), method)(data_batch, self.optimizer)

@@ -15,6 +15,7 @@ from torch import nn
 from raydet.checkpoint import load_checkpoint
 from raydet.config import Config
 from raydet.datasets import collate, replace_ImageToTensor, to_device
+from raydet.engine.hooks.rf_search import restore_rates, rfnext_init_model
 from raydet.engine.testing import without_pretraining
 from raydet.evaluation import get_classes
 from raydet.transforms import Compose
@@ -54,9 +55,11 @@ def init_detector(
     config.model = without_pretraining(config.model)
     config.model["train_cfg"] = None
     model: Any = build_detector(config.model)
+    rfnext_init_model(model, config)
     if checkpoint is not None:
         loaded = load_checkpoint(model, checkpoint, map_location="cpu")
         model.CLASSES = _classes_of(loaded)
+        restore_rates(model, loaded.get("meta") or {})
     model.cfg = config
     model.to(device)
     return model.eval()  # type: ignore[no-any-return]

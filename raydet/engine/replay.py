@@ -13,6 +13,7 @@ from raydet.checkpoint import load, weights_to_cpu, write_atomically
 from raydet.checkpoint.save import plain
 from raydet.config import Config
 from raydet.engine.finite import sample_ids
+from raydet.engine.hooks.rf_search import KEY, restore_rates, rfnext_init_model
 from raydet.engine.parallel import unwrap
 from raydet.engine.random import load_random_state
 from raydet.structures import BitmapMasks, PolygonMasks
@@ -51,6 +52,7 @@ def save_step(path: Path, runner: Any, random: Mapping[str, Any]) -> None:
             "state_dict": weights_to_cpu(model.state_dict()),
             "random": dict(random),
             "config": runner.meta.get("config"),
+            "meta": {key: value for key, value in runner.checkpoint_meta.items() if key == KEY},
             "amp_dtype": None if runner.amp_dtype is None else str(runner.amp_dtype).removeprefix("torch."),
             "losses": dict((runner.outputs or {}).get("log_vars") or {}),
         },
@@ -75,6 +77,7 @@ def replay(path: str | Path, device: str | torch.device = "cpu", model: Any = No
     device = torch.device(device)
     model = (_build(step, path) if model is None else model).to(device)
     model.load_state_dict(step["state_dict"])
+    restore_rates(model, step.get("meta", {}))
     model.train()
     load_random_state(step["random"])
     batch = _decode(step["batch"], device)
@@ -93,7 +96,10 @@ def _build(step: Mapping[str, Any], path: str | Path) -> Any:
 
     if not step["config"]:
         raise ValueError(f"{path} holds no config to build the model from; give replay() the model")
-    return build_detector(Config.fromstring(step["config"], ".py")["model"])
+    cfg = Config.fromstring(step["config"], ".py")
+    model = build_detector(cfg["model"])
+    rfnext_init_model(model, cfg)
+    return model
 
 
 def _encode(value: Any) -> Any:

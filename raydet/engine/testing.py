@@ -16,6 +16,7 @@ from raydet.config import Config, compat_cfg, ensure_valid, update_data_root
 from raydet.datasets import Carrier, build_carrier, to_device
 from raydet.engine.data import MakeCarrier, carrier_for, evaluation_dataset
 from raydet.engine.environment import Environment, LocalEnvironment, check_work_dir
+from raydet.engine.hooks.rf_search import restore_rates, rfnext_init_model
 from raydet.engine.logging import get_logger
 from raydet.engine.parallel import unwrap
 from raydet.engine.progress import Display
@@ -237,8 +238,10 @@ def _model_for_test(cfg: Config, checkpoint: str | Path | None, dataset: Any) ->
     from raydet.models import build_detector
 
     model: Any = build_detector(without_pretraining(cfg["model"]))
+    rfnext_init_model(model, cfg)
     loaded = load_checkpoint(model, checkpoint, map_location="cpu") if checkpoint else model.init_weights()
     meta = (loaded or {}).get("meta") or {}
+    restore_rates(model, meta)
     model.CLASSES = meta.get("CLASSES") or dataset.CLASSES
     return model  # type: ignore[no-any-return]
 

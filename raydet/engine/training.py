@@ -22,6 +22,7 @@ from raydet.engine.environment_info import environment_info
 from raydet.engine.hooks.evaluation import DistEvalHook, EvalHook
 from raydet.engine.hooks.optimizer import Fp16OptimizerHook, GradientCumulativeFp16OptimizerHook
 from raydet.engine.hooks.progress import ProgressHook
+from raydet.engine.hooks.rf_search import rfnext_init_model
 from raydet.engine.hooks.timing import StartupHook
 from raydet.engine.logging import get_logger
 from raydet.engine.lr_scaling import auto_scale_lr
@@ -29,8 +30,9 @@ from raydet.engine.nan_guard import NanGuard
 from raydet.engine.optimizers import build_optimizer
 from raydet.engine.processes import set_up_processes
 from raydet.engine.random import set_random_seed
+from raydet.engine.runner_constructor import build_runner
+from raydet.engine.split_step import split_step_of
 from raydet.engine.starting import Start, find_start, load_weights
-from raydet.registry import RUNNERS
 
 _OF_DISTRIBUTED = ("tmpdir", "gpu_collect", "broadcast_bn_buffer")
 
@@ -148,6 +150,8 @@ def _build_runner(
     model.CLASSES = dataset.CLASSES
     if start.checkpoint is None:
         model.init_weights()
+    rfnext_init_model(model, cfg)
+    if start.checkpoint is None:
         load_weights(model, start.load_from, logger)
     accelerate(model, cfg, logger)
     wrapped = environment.wrap_model(model)
@@ -155,7 +159,7 @@ def _build_runner(
         # Building the model drew a number of times that depends on the model; training starts from the seed itself.
         set_random_seed(seed, False, bool(cfg.get("diff_seed", False)), environment.rank)
     auto_scale_lr(cfg, environment.world_size > 1, logger, world_size=environment.world_size)
-    runner: BaseRunner = RUNNERS.build(
+    runner: BaseRunner = build_runner(
         cfg["runner"],
         {
             "model": wrapped,
@@ -172,6 +176,7 @@ def _build_runner(
         },
     )
     runner.guard = NanGuard(**(cfg.get("nan_guard") or {}))
+    runner.split_step = split_step_of(cfg.get("avoid_oom"), environment.world_size)
     runner.checkpoint_meta = {
         "raydet_version": __version__,
         "CLASSES": _plain(dataset.CLASSES),

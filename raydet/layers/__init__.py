@@ -32,6 +32,7 @@ from raydet.layers.init_log import update_init_info
 from raydet.layers.initializers import InitCfg, initialize
 from raydet.layers.inverted_residual import InvertedResidual
 from raydet.layers.residual import RESNET_STAGES, BasicBlock, Bottleneck, ResidualBlock, ResLayer
+from raydet.layers.rf_search import Conv2dRFSearchOp
 from raydet.layers.scale import Scale
 from raydet.layers.squeeze_excitation import SELayer
 from raydet.layers.sync_bn import MMSyncBatchNorm, SyncBatchNorm
@@ -47,6 +48,7 @@ __all__ = [
     "Cfg",
     "Clamp",
     "Conv2dAdaptivePadding",
+    "Conv2dRFSearchOp",
     "ConvModule",
     "ConvWS2d",
     "DepthwiseSeparableConvModule",

@@ -200,6 +200,7 @@ HOOKS = {
     **_at("raydet.engine.hooks.memory", "MemoryProfilerHook"),
     **_at("raydet.engine.hooks.profiler", "ProfilerHook"),
     **_at("raydet.engine.hooks.ema", "EMAHook", "ExpMomentumEMAHook", "LinearMomentumEMAHook"),
+    **_at("raydet.engine.hooks.rf_search", "RFSearchHook"),
     **_at(
         "raydet.engine.hooks.lr",
         "FixedLrUpdaterHook",
@@ -228,6 +229,7 @@ HOOKS = {
     ),
 }
 RUNNERS = _at("raydet.engine.runner", "EpochBasedRunner", "IterBasedRunner", Runner="EpochBasedRunner")
+RUNNER_BUILDERS = _at("raydet.engine.runner_constructor", "DefaultRunnerConstructor")
 OPTIMIZERS = _at(
     "torch.optim",
     "ASGD",

@@ -9,9 +9,18 @@ import torch
 from small_runner import Line, Numbers, make
 from torch.nn.parallel import DistributedDataParallel
 
-from raydet.engine import Hook, IterBasedRunner, LocalEnvironment, NonFiniteLossError, Priority
+from raydet.engine import (
+    DefaultRunnerConstructor,
+    Hook,
+    IterBasedRunner,
+    LocalEnvironment,
+    NonFiniteLossError,
+    Priority,
+    build_runner,
+)
 from raydet.engine.hooks.base import STAGES, get_priority
 from raydet.engine.parallel import call_through
+from raydet.registry import RUNNER_BUILDERS
 
 
 class Recorder(Hook):
@@ -203,3 +212,22 @@ def test_logged_numbers_of_a_long_run_are_not_kept_for_ever(tmp_path: Path) -> N
     runner.run([Numbers(500)], [("train", 1)])
     assert max(sizes) == 2200
     assert sizes[-1] == 1100 + 100
+
+
+def test_a_constructor_builds_the_runner_of_a_config() -> None:
+    class Eager:
+        def __init__(self, runner_cfg: dict[str, Any], default_args: dict[str, Any] | None = None) -> None:
+            self.default = DefaultRunnerConstructor({**runner_cfg, "max_epochs": 7}, default_args)
+
+        def __call__(self) -> Any:
+            return self.default()
+
+    RUNNER_BUILDERS.register_module(name="Eager", module=Eager, force=True)
+    given = dict(model=Line(), environment=LocalEnvironment(".", "cpu"))
+    plain = build_runner(dict(type="EpochBasedRunner", max_epochs=2), given)
+    eager = build_runner(dict(type="EpochBasedRunner", max_epochs=2, constructor="Eager"), given)
+    assert (plain.max_epochs, eager.max_epochs) == (2, 7)
+    with pytest.raises(KeyError, match="no runner builder named 'Eagre'; did you mean 'Eager'"):
+        build_runner(dict(type="EpochBasedRunner", max_epochs=2, constructor="Eagre"), given)
+    with pytest.raises(TypeError, match="runner must be a dict"):
+        DefaultRunnerConstructor("EpochBasedRunner")  # type: ignore[arg-type]

@@ -209,6 +209,7 @@ def start_mixed_precision(
     device = next(unwrap(runner.model).parameters()).device.type
     half = device == "cuda" if dtype is None else dtype == "float16"
     hook.scaler = torch.amp.GradScaler(device, enabled=half, **_scaler_arguments(loss_scale))
+    runner.scaler = hook.scaler
     runner.amp_dtype = torch.float16 if half else torch.bfloat16
     # An overflow skips the step and lowers the scale, so it does not end the run.
     runner.stop_on_nonfinite_loss = not half
