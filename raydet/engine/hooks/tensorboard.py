@@ -13,21 +13,11 @@ class TensorboardLoggerHook(LoggerHook):
 
     Args:
         log_dir: folder of the events; `tf_logs` in the work dir when None.
-        interval: as in `LoggerHook`, like `ignore_last`, `reset_flag` and `by_epoch`.
-        ignore_last: see there.
-        reset_flag: see there.
-        by_epoch: see there.
+        **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
-    def __init__(
-        self,
-        log_dir: str | None = None,
-        interval: int = 10,
-        ignore_last: bool = True,
-        reset_flag: bool = False,
-        by_epoch: bool = True,
-    ) -> None:
-        super().__init__(interval, ignore_last, reset_flag, by_epoch)
+    def __init__(self, log_dir: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.log_dir = log_dir
         self.writer: Any = None
 

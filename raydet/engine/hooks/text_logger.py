@@ -22,30 +22,24 @@ class TextLoggerHook(LoggerHook):
     """Writes one text line per record to the logger and one json line to `<timestamp>.log.json` in the work dir.
 
     Args:
-        by_epoch: as in `LoggerHook`, like `interval`, `ignore_last` and `reset_flag`.
-        interval: see there.
-        ignore_last: see there.
-        reset_flag: see there.
         interval_exp_name: iterations between lines that repeat the name of the run.
         out_dir: folder to which the log files are copied at the end, under the name of the work dir.
         out_suffix: endings of the files that are copied.
         keep_local: keep the files in the work dir after copying them.
         file_client_args: None or `dict(backend="disk")`; remote folders belong to the storage of the run.
+        **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
     def __init__(
         self,
-        by_epoch: bool = True,
-        interval: int = 10,
-        ignore_last: bool = True,
-        reset_flag: bool = False,
         interval_exp_name: int = 1000,
         out_dir: str | None = None,
         out_suffix: str | tuple[str, ...] = (".log.json", ".log", ".py"),
         keep_local: bool = True,
         file_client_args: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(interval, ignore_last, reset_flag, by_epoch)
+        super().__init__(**options)
         check_disk(file_client_args)
         self.interval_exp_name = interval_exp_name
         self.out_dir = out_dir

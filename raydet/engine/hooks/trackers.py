@@ -37,10 +37,7 @@ class MlflowLoggerHook(LoggerHook):
         tags: of the run.
         params: of the run.
         log_model: also store the trained model.
-        interval: as in `LoggerHook`, like `ignore_last`, `reset_flag` and `by_epoch`.
-        ignore_last: see there.
-        reset_flag: see there.
-        by_epoch: see there.
+        **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
     def __init__(
@@ -49,12 +46,9 @@ class MlflowLoggerHook(LoggerHook):
         tags: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
         log_model: bool = True,
-        interval: int = 10,
-        ignore_last: bool = True,
-        reset_flag: bool = False,
-        by_epoch: bool = True,
+        **options: Any,
     ) -> None:
-        super().__init__(interval, ignore_last, reset_flag, by_epoch)
+        super().__init__(**options)
         self.mlflow = import_tracker("mlflow", self)
         self.exp_name = exp_name
         self.tags = tags
@@ -87,23 +81,19 @@ class NeptuneLoggerHook(LoggerHook):
 
     Args:
         init_kwargs: arguments of `neptune.init_run`, such as `dict(project="group/name")`.
-        interval: as in `LoggerHook`, like `ignore_last`, `reset_flag` and `by_epoch`.
-        ignore_last: see there.
-        reset_flag: see there.
+        reset_flag: forget a record once it is written.
         with_step: give each value its iteration; else log that as `global_step`.
-        by_epoch: see there.
+        **options: `interval`, `ignore_last` and `by_epoch`, as in `LoggerHook`.
     """
 
     def __init__(
         self,
         init_kwargs: Mapping[str, Any] | None = None,
-        interval: int = 10,
-        ignore_last: bool = True,
         reset_flag: bool = True,
         with_step: bool = True,
-        by_epoch: bool = True,
+        **options: Any,
     ) -> None:
-        super().__init__(interval, ignore_last, reset_flag, by_epoch)
+        super().__init__(reset_flag=reset_flag, **options)
         self.neptune = import_tracker("neptune", self)
         self.init_kwargs = init_kwargs
         self.with_step = with_step
@@ -134,21 +124,11 @@ class ClearMLLoggerHook(LoggerHook):
 
     Args:
         init_kwargs: arguments of `clearml.Task.init`, such as `dict(project_name=..., task_name=...)`.
-        interval: as in `LoggerHook`, like `ignore_last`, `reset_flag` and `by_epoch`.
-        ignore_last: see there.
-        reset_flag: see there.
-        by_epoch: see there.
+        **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
-    def __init__(
-        self,
-        init_kwargs: Mapping[str, Any] | None = None,
-        interval: int = 10,
-        ignore_last: bool = True,
-        reset_flag: bool = False,
-        by_epoch: bool = True,
-    ) -> None:
-        super().__init__(interval, ignore_last, reset_flag, by_epoch)
+    def __init__(self, init_kwargs: Mapping[str, Any] | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.clearml = import_tracker("clearml", self)
         self.init_kwargs = init_kwargs
         self.task_logger: Any = None
@@ -214,16 +194,11 @@ class SegmindLoggerHook(LoggerHook):
     """Writes metrics to Segmind.
 
     Args:
-        interval: as in `LoggerHook`, like `ignore_last`, `reset_flag` and `by_epoch`.
-        ignore_last: see there.
-        reset_flag: see there.
-        by_epoch: see there.
+        **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
-    def __init__(
-        self, interval: int = 10, ignore_last: bool = True, reset_flag: bool = False, by_epoch: bool = True
-    ) -> None:
-        super().__init__(interval, ignore_last, reset_flag, by_epoch)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.tracking = import_tracker("segmind.tracking.fluent", self)
 
     def log(self, runner: Any) -> None:
@@ -239,12 +214,9 @@ class PaviLoggerHook(LoggerHook):
         add_graph: no longer supported, like `img_key`.
         img_key: see there.
         add_last_ckpt: also store the last checkpoint at the end.
-        interval: as in `LoggerHook`, like `ignore_last`, `reset_flag` and `by_epoch`.
-        ignore_last: see there.
-        reset_flag: see there.
-        by_epoch: see there.
         add_graph_kwargs: no longer supported.
         add_ckpt_kwargs: arguments of the writer's `add_snapshot_file`.
+        **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
     def __init__(
@@ -253,14 +225,11 @@ class PaviLoggerHook(LoggerHook):
         add_graph: bool | None = None,
         img_key: str | None = None,
         add_last_ckpt: bool = False,
-        interval: int = 10,
-        ignore_last: bool = True,
-        reset_flag: bool = False,
-        by_epoch: bool = True,
         add_graph_kwargs: Mapping[str, Any] | None = None,
         add_ckpt_kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(interval, ignore_last, reset_flag, by_epoch)
+        super().__init__(**options)
         if add_graph or add_graph_kwargs:
             raise ValueError("PaviLoggerHook of raydet draws no graph of the model; remove add_graph")
         self.pavi = import_tracker("pavi", self)

@@ -76,31 +76,25 @@ class WandbLoggerHook(LoggerHook):
 
     Args:
         init_kwargs: arguments of `wandb.init`, such as `dict(project="nuclei")`.
-        interval: as in `LoggerHook`, like `ignore_last`, `reset_flag` and `by_epoch`.
-        ignore_last: see there.
-        reset_flag: see there.
         commit: as in `wandb.log`.
-        by_epoch: see there.
         with_step: give each record its iteration; else log that as `global_step`.
         log_artifact: store the files of the work dir that end with `out_suffix` when the run is over.
         out_suffix: see there.
         define_metric_cfg: how to sum metrics up, such as `{"val/bbox_mAP": "max"}`.
+        **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
     def __init__(
         self,
         init_kwargs: Mapping[str, Any] | None = None,
-        interval: int = 10,
-        ignore_last: bool = True,
-        reset_flag: bool = False,
         commit: bool = True,
-        by_epoch: bool = True,
         with_step: bool = True,
         log_artifact: bool = True,
         out_suffix: str | Sequence[str] = (".log.json", ".log", ".py"),
         define_metric_cfg: Mapping[str, str] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(interval, ignore_last, reset_flag, by_epoch)
+        super().__init__(**options)
         self.run = WandbRun(import_tracker("wandb", self), init_kwargs, commit, with_step, define_metric_cfg)
         self.log_artifact = log_artifact
         self.out_suffix = out_suffix if isinstance(out_suffix, str) else tuple(out_suffix)
