@@ -85,16 +85,19 @@ def _pick(masks: Sequence[Any] | None, rows: np.ndarray) -> list[Any] | None:
     return None if masks is None else [masks[i] for i in rows.tolist()]
 
 
-def truths_of(annotations: COCO | CocoTable, iou_type: str = "bbox") -> Truths:
+def truths_of(annotations: COCO | CocoTable, iou_type: str = "bbox", image_ids: Sequence[int] | None = None) -> Truths:
     """The objects of an annotation file.
 
     Args:
         annotations: its table or its index.
         iou_type: "segm" also brings masks.
+        image_ids: only objects of these images; all when left out.
     """
     if isinstance(annotations, CocoTable):
-        return _truths_of_table(annotations, iou_type)
-    rows = [row for group in annotations.imgToAnns.values() for row in group]
+        return _truths_of_table(annotations, iou_type, image_ids)
+    by_image = annotations.imgToAnns
+    groups = by_image.values() if image_ids is None else [by_image.get(each, ()) for each in image_ids]
+    rows = [row for group in groups for row in group]
     crowd = _column(rows, "iscrowd", bool, 0)
     return Truths(
         images=_column(rows, "image_id", np.int64),
@@ -108,21 +111,23 @@ def truths_of(annotations: COCO | CocoTable, iou_type: str = "bbox") -> Truths:
     )
 
 
-def _truths_of_table(table: CocoTable, iou_type: str) -> Truths:
-    counts = np.diff(table.offsets)
+def _truths_of_table(table: CocoTable, iou_type: str, image_ids: Sequence[int] | None) -> Truths:
+    owner = np.repeat(np.arange(len(table.image_ids)), np.diff(table.offsets))
+    wanted = np.ones(len(owner), bool) if image_ids is None else np.isin(table.image_ids, image_ids)[owner]
+    rows = np.flatnonzero(wanted)
     masks = None
     if iou_type == "segm":
-        sizes = np.repeat(table.sizes, counts, axis=0).astype(int).tolist()
-        masks = [_rle(each, *size) for each, size in zip(table.segmentations, sizes, strict=True)]
+        sizes = table.sizes[owner[rows]].astype(int).tolist()
+        masks = [_rle(table.segmentations[row], *size) for row, size in zip(rows.tolist(), sizes, strict=True)]
     return Truths(
-        images=np.repeat(table.image_ids, counts).astype(np.int64),
-        categories=table.categories.astype(np.int64),
-        boxes=table.boxes,
-        areas=table.areas,
+        images=table.image_ids[owner[rows]].astype(np.int64),
+        categories=table.categories[rows].astype(np.int64),
+        boxes=table.boxes[rows],
+        areas=table.areas[rows],
         masks=masks,
-        ids=table.ids,
-        ignored=table.crowd,
-        crowd=table.crowd,
+        ids=table.ids[rows],
+        ignored=table.crowd[rows],
+        crowd=table.crowd[rows],
     )
 
 

@@ -8,19 +8,19 @@ and those of the last kind are not wrong where they match nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from raydet.evaluation.coco import check_results, evaluate_coco, found_by_metric, known
+from raydet.evaluation.coco import CocoMeasure
 from raydet.evaluation.coco_columns import Found, Truths, take, truths_of
-from raydet.evaluation.coco_engine import Curves, compute_curves
-from raydet.evaluation.coco_matching import Request
+from raydet.evaluation.coco_engine import Curves, accumulate
+from raydet.evaluation.coco_matching import Matches, Request, match_shard
+from raydet.evaluation.coco_shares import evaluate_whole, known, metric_names, thresholds
 from raydet.evaluation.coco_summary import AREAS, mean_of_measured
 from raydet.evaluation.report import Logger, class_table, say, text_table
 
-METRICS = ("bbox", "segm", "proposal", "proposal_fast")
 MAX_DETS = 300
 
 
@@ -90,57 +90,71 @@ def evaluate_lvis(
         KeyError: unknown metric or metric item, or the results lack what a metric needs.
         ValueError: the results do not belong to the data set.
     """
-    metrics = known([metric] if isinstance(metric, str) else list(metric), METRICS, "metric")
-    items = known([metric_items] if isinstance(metric_items, str) else metric_items or [], ITEMS, "metric item")
-    check_results(dataset, results)
+    metrics = metric_names(metric)
+    measure = LvisMeasure(dataset, logger, classwise, proposal_nums, iou_thrs, metric_items)
     if jsonfile_prefix is not None:
         dataset.format_results(results, jsonfile_prefix=jsonfile_prefix)
-    found = found_by_metric(dataset, results) if set(metrics) - {"proposal_fast"} else {}
-    scores: dict[str, Any] = {}
-    for name in metrics:
-        if name == "proposal_fast":
-            recalls = evaluate_coco(dataset, results, name, logger, proposal_nums=proposal_nums, iou_thrs=iou_thrs)
-            scores.update(recalls)
-            continue
-        say(f"Evaluating {name}...", logger)
-        if name not in found:
-            raise KeyError(f"{name} is not in results; this model yields {', '.join(found)}")
-        if not len(found[name]):
-            say("The results of the whole data set are empty: not a single detection.", logger)
-            break
-        request = _request(dataset, name, iou_thrs)
-        curves = _curves(dataset, found[name], request)
-        summary = _summarize(curves, request, _frequencies(dataset, request))
-        say("\n" + text_table(["metric", *summary], [[name, *(f"{each:.4f}" for each in summary.values())]]), logger)
-        if classwise and request.use_categories:
-            say("\n" + _classwise_table(dataset, curves), logger)
-        scores.update(_chosen(summary, name, items))
-    return scores
+    return evaluate_whole(measure, results, metrics)
 
 
-def _request(dataset: Any, metric: str, iou_thrs: Any) -> Request:
-    thresholds = np.linspace(0.5, 0.95, 10) if iou_thrs is None else np.atleast_1d(np.asarray(iou_thrs, np.float64))
-    return Request(
-        iou_type="segm" if metric == "segm" else "bbox",
-        image_ids=dataset.img_ids,
-        category_ids=dataset.cat_ids,
-        iou_thrs=thresholds,
-        max_dets=[MAX_DETS],
-        use_categories=metric != "proposal",
-    )
+@dataclass(frozen=True)
+class LvisMeasure:
+    """The way of LVIS to measure; the arguments are those of `evaluate_lvis`."""
 
+    dataset: Any
+    logger: Logger = None
+    classwise: bool = False
+    proposal_nums: Sequence[int] = (100, 300, 1000)
+    iou_thrs: Any = None
+    metric_items: str | Sequence[str] | None = None
 
-def _curves(dataset: Any, found: Found, request: Request) -> Curves:
-    truths = truths_of(dataset.annotations, request.iou_type)
-    nothing = np.zeros(len(truths), bool)
-    truths = replace(truths, crowd=nothing, ignored=nothing)  # LVIS knows neither
-    # the LVIS package takes the size of a detection from its box, also when masks are compared
-    found = _best_of_each_image(replace(found, areas=found.boxes[:, 2] * found.boxes[:, 3]), MAX_DETS)
-    if request.use_categories:
-        found = _federated(found, truths, dict(zip(dataset.img_ids, dataset.data_infos, strict=True)))
-    else:  # proposals have no class: whatever number their rows were written with, they count
-        found = replace(found, categories=np.full(len(found), request.category_ids[0]))
-    return compute_curves(truths, found, request)
+    def __post_init__(self) -> None:
+        known(self._items, ITEMS, "metric item")
+
+    def match(self, metric: str, found: Found, image_ids: Sequence[int]) -> Matches:
+        """Match the detections of some images."""
+        request = self._request(metric, image_ids)
+        truths = truths_of(self.dataset.annotations, request.iou_type, image_ids)
+        nothing = np.zeros(len(truths), bool)
+        truths = replace(truths, crowd=nothing, ignored=nothing)  # LVIS knows neither
+        # the LVIS package takes the size of a detection from its box, also when masks are compared
+        found = _best_of_each_image(replace(found, areas=found.boxes[:, 2] * found.boxes[:, 3]), MAX_DETS)
+        if request.use_categories:
+            places = {number: place for place, number in enumerate(self.dataset.img_ids)}
+            found = _federated(found, truths, {each: self.dataset.data_infos[places[each]] for each in image_ids})
+        else:  # proposals have no class: whatever number their rows were written with, they count
+            found = replace(found, categories=np.full(len(found), request.category_ids[0]))
+        return match_shard(truths, found, request)
+
+    def scores(self, metric: str, matches: Matches) -> dict[str, Any]:
+        """The numbers out of the matches of all images."""
+        request = self._request(metric, self.dataset.img_ids)
+        curves = accumulate(matches, request)
+        summary = _summarize(curves, request, _frequencies(self.dataset, request))
+        row = [metric, *(f"{each:.4f}" for each in summary.values())]
+        say("\n" + text_table(["metric", *summary], [row]), self.logger)
+        if self.classwise and request.use_categories:
+            say("\n" + _classwise_table(self.dataset, curves), self.logger)
+        return _chosen(summary, metric, self._items)
+
+    def fast_recall(self, results: Sequence[Any]) -> dict[str, Any]:
+        """As COCO measures it."""
+        nums, iou_thrs = self.proposal_nums, self.iou_thrs
+        return CocoMeasure(self.dataset, self.logger, proposal_nums=nums, iou_thrs=iou_thrs).fast_recall(results)
+
+    @property
+    def _items(self) -> Sequence[str]:
+        return [self.metric_items] if isinstance(self.metric_items, str) else self.metric_items or ()
+
+    def _request(self, metric: str, image_ids: Sequence[int]) -> Request:
+        return Request(
+            iou_type="segm" if metric == "segm" else "bbox",
+            image_ids=image_ids,
+            category_ids=self.dataset.cat_ids,
+            iou_thrs=thresholds(self.iou_thrs),
+            max_dets=[MAX_DETS],
+            use_categories=metric != "proposal",
+        )
 
 
 def _best_of_each_image(found: Found, count: int) -> Found:
