@@ -13,6 +13,8 @@ from raydet.datasets import order
 from raydet.datasets.seeding import sample_seed
 
 ORDERS = ("grouped", "shuffled", "sequential", "class_aware", "endless")
+ENDLESS_EPOCHS = 64
+"""Epochs after which an endless order is shuffled from a new seed, so that every position can be reached at once."""
 
 
 class Draw(NamedTuple):
@@ -29,7 +31,8 @@ class IndexPlan:
     In training, samples are filled up so that every rank has equally many full batches. The "sequential" order is for
     tests: rank r takes every world_size-th sample, nothing is repeated or left out, and the last batch may be short.
     The "endless" order is for training that counts iterations: groups as in "grouped", but no sample comes again before
-    all others have come, and an epoch is only the stretch of batches that is as long as the data set.
+    all others have come, and an epoch is only the stretch of batches that is as long as the data set. It begins anew
+    every `ENDLESS_EPOCHS`; up to there it is the stream of 2.x.
 
     Attributes:
         flag: `(len(dataset),)` group of each sample; a batch of the "grouped" order has samples of one group.
@@ -96,9 +99,10 @@ class IndexPlan:
             return tuple(np.arange(rank, count, world) for rank in range(world))
         if self.order == "endless":
             length = -(-count // (step * world))
-            stretch = slice(epoch * length, (epoch + 1) * length)
+            turn, begin = divmod(epoch, ENDLESS_EPOCHS)
+            stretch = slice(begin * length, (begin + 1) * length)
             places = [(rank, world) for rank in range(world)]
-            return tuple(order.endless_order(self.flag, step, place, stretch, self.seed) for place in places)
+            return tuple(order.endless_order(self.flag, step, place, stretch, self.seed + turn) for place in places)
         if self.order == "grouped":
             indices = order.grouped_order(self.flag, step, world, generator)
         elif self.order == "class_aware":

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from raydet.engine.hooks.updater import ValueUpdater
 from raydet.engine.parallel import unwrap
 from raydet.engine.random import load_random_state
 
@@ -61,11 +62,20 @@ def load_random_states(runner: Any, state: Mapping[str, Any]) -> None:
 
 def finish_stage(runner: Any, state: Mapping[str, Any]) -> None:
     """Let the hooks that came after the checkpoint in its stage have their turn, if they want it."""
+    if state["stage"] == "after_train_iter":
+        _set_rates(runner)
     names = [_name_of(runner.hooks, i) for i in range(len(runner.hooks))]
     start = names.index(state["after"]) + 1 if state["after"] in names else len(names)
     for hook in runner.hooks[start:]:
         if getattr(hook, "continues_stage", False):
             getattr(hook, state["stage"])(runner)
+
+
+def _set_rates(runner: Any) -> None:
+    """Put back the rates of an iteration, since an epoch that begins or goes on sets those it would begin with."""
+    for hook in runner.hooks:
+        if isinstance(hook, ValueUpdater):
+            hook.before_train_iter(runner)
 
 
 def check_same_model(model: nn.Module, state_dict: Mapping[str, Any], source: str) -> None:

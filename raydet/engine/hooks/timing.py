@@ -11,19 +11,29 @@ from raydet.engine.hooks.base import Hook
 class IterTimerHook(Hook):
     """Logs `data_time` (waiting for the batch) and `time` (the whole iteration), in seconds."""
 
+    continues_stage = True
+
     def __init__(self) -> None:
         self.t = time.perf_counter()
+        self._before = 0.0  # what the iteration had taken when its checkpoint was made
 
     def before_epoch(self, runner: Any) -> None:
         self.t = time.perf_counter()
 
     def before_iter(self, runner: Any) -> None:
+        self._before = 0.0
         runner.log_buffer.update({"data_time": time.perf_counter() - self.t})
 
     def after_iter(self, runner: Any) -> None:
         now = time.perf_counter()
-        runner.log_buffer.update({"time": now - self.t})
+        runner.log_buffer.update({"time": now - self.t + self._before})
         self.t = now
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"elapsed": time.perf_counter() - self.t}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._before = state["elapsed"]
 
 
 class StartupHook(Hook):
