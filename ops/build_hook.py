@@ -27,6 +27,19 @@ class KernelHook(BuildHookInterface):  # type: ignore[type-arg]
         if not variants:
             self.app.display_warning("raydet: no kernels are built; operators will run in plain torch")
             return
-        build_kernels.build(variants, build_kernels.LIBRARIES, Path(self.root) / "ops" / "build", os.cpu_count() or 1)
+        for variant in variants:
+            self._build(build_kernels, variant)
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+
+    def _build(self, build_kernels: Any, variant: Any) -> None:
+        """Build one library; the words of a compiler that fails are kept for `python -m raydet_ops`."""
+        out, objects = build_kernels.LIBRARIES, Path(self.root) / "ops" / "build"
+        log = out / f"{variant.name}.log"
+        log.unlink(missing_ok=True)
+        try:
+            build_kernels.build([variant], out, objects, os.cpu_count() or 1)
+        except RuntimeError as error:
+            self.app.display_warning(f"raydet: {variant.name} is not built: {error}")
+            out.mkdir(parents=True, exist_ok=True)
+            log.write_text(str(error))

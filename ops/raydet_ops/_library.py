@@ -54,6 +54,9 @@ def _obstacle(device: str, path: Path) -> str:
         return f"torch {torch.__version__} is older than 2.10, the first with the stable ABI; upgrade torch"
     if device == "cuda" and torch.version.cuda is None:
         return "this torch is built without CUDA"
+    log = path.with_name(f"{path.name}.log")
+    if log.exists():
+        return f"{path.name} could not be built; the compiler's words are in {log}"
     if not path.exists():
         needs = "a C++17 compiler" if device == "cpu" else "nvcc"
         return f"{path.name} has not been built; install {needs}, then `make ops` or reinstall raydet"

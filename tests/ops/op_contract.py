@@ -129,5 +129,32 @@ class OpContract:
             torch.testing.assert_close(one, many, rtol=0, atol=0)
 
 
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+    def test_gpu_gives_what_the_cpu_gives(self, dtype):
+        results = []
+        for device in ("cpu", "cuda"):
+            given = leaves(on(device, self.inputs(dtype)), self.differentiable)
+            result = first(self.public(*given))
+            if self.differentiable:
+                weight = torch.linspace(-1, 1, result.numel(), dtype=torch.float64).view_as(result)
+                (result * weight.to(result)).sum().backward()
+            results.append([result.detach().cpu(), *(given[i].grad.cpu() for i in self.differentiable)])
+        tolerance = {torch.float32: 1e-4, torch.float64: 1e-9}.get(dtype, self.half_tolerance)
+        for cpu, gpu in zip(*results, strict=True):
+            torch.testing.assert_close(gpu, cpu, rtol=tolerance, atol=tolerance)
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+    def test_gpu_keeps_the_rules_and_stands_odd_inputs(self):
+        torch.library.opcheck(self.operator, leaves(on("cuda", self.inputs(torch.float32)), self.differentiable))
+        for inputs in [*self.odd_inputs(), *self.empty_inputs()]:
+            first(self.public(*on("cuda", inputs)))
+        torch.cuda.synchronize()
+
+
+def on(device, inputs):
+    return tuple(value.to(device) if torch.is_tensor(value) else value for value in inputs)
+
+
 def is_floating(value):
     return torch.is_tensor(value) and value.is_floating_point()
