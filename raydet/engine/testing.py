@@ -20,6 +20,7 @@ from raydet.engine.hooks.rf_search import restore_rates, rfnext_init_model
 from raydet.engine.logging import get_logger
 from raydet.engine.parallel import unwrap
 from raydet.engine.progress import Display
+from raydet.engine.shares import collect_results, measure_shares, stays_in_shares
 from raydet.evaluation.result_files import check_ending, check_results, read_results, write_results
 from raydet.geometry import encode_mask_results
 
@@ -43,19 +44,13 @@ def run_test(model: nn.Module, carrier: Carrier, environment: Environment) -> li
     Raises:
         RuntimeError: there are more or fewer results than samples.
     """
-    shares = environment.gather(_own_share(unwrap(model), carrier, environment))
-    if shares is None:
-        return None
-    results: list[Any] = [None] * sum(len(share) for share in shares)
-    if len(results) != len(carrier.dataset):
-        raise RuntimeError(f"{len(results)} results for the {len(carrier.dataset)} samples of the data set")
-    for rank, share in enumerate(shares):
-        results[rank :: len(shares)] = share
-    return results
+    return collect_results(predict_share(model, carrier, environment), carrier.dataset, environment)
 
 
 @torch.no_grad()
-def _own_share(model: nn.Module, carrier: Carrier, environment: Environment) -> list[Any]:
+def predict_share(model: nn.Module, carrier: Carrier, environment: Environment) -> list[Any]:
+    """Results of the samples of this rank, see `run_test`."""
+    model = unwrap(model)
     model.eval()
     results: list[Any] = []
     world = environment.world_size
@@ -131,18 +126,22 @@ def evaluate_detector(
     model = _model_for_test(cfg, checkpoint, dataset).to(environment.device)
     carrier = carrier_for(cfg, dataset, split, environment, make_carrier, None)
     try:
-        results = run_test(model, carrier, environment)
+        share = predict_share(model, carrier, environment)
     finally:
         carrier.close()
-    if results is None:
+    options = _evaluation_options(cfg, eval_metrics, eval_options)
+    if out is None and not format_only and stays_in_shares(dataset, environment, options):
+        metrics = measure_shares(share, dataset, environment, logger, options)
+    else:
+        results = collect_results(share, dataset, environment)
+        if results is not None and out is not None:
+            write_results(results, out)
+            logger.info(f"results written to {out}")
+        if results is not None and format_only:
+            format_results(dataset, results, environment.work_dir, eval_options, logger)
+        metrics = None if results is None or format_only else dict(dataset.evaluate(results, logger=logger, **options))
+    if metrics is None:
         return {}
-    if out is not None:
-        write_results(results, out)
-        logger.info(f"results written to {out}")
-    if format_only:
-        format_results(dataset, results, environment.work_dir, eval_options, logger)
-        return {}
-    metrics = evaluate_results(cfg, dataset, results, eval_metrics, eval_options, logger)
     _write_json(metrics, environment.work_dir / "eval.json")
     return metrics
 
@@ -210,11 +209,18 @@ def evaluate_results(
     eval_options: Mapping[str, Any] | None = None,
     logger: Any = None,
 ) -> dict[str, Any]:
-    """`dataset.evaluate` with the options of `cfg.evaluation`, without those that belong to its hook."""
+    """`dataset.evaluate` with the options of `cfg.evaluation`."""
+    return dict(dataset.evaluate(results, logger=logger, **_evaluation_options(cfg, eval_metrics, eval_options)))
+
+
+def _evaluation_options(
+    cfg: Config, eval_metrics: str | Sequence[str] | None, eval_options: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What `dataset.evaluate` is called with: `cfg.evaluation` without the options of its hook, and what was asked."""
     options = {key: value for key, value in (cfg.get("evaluation") or {}).items() if key not in _OF_HOOK}
     if eval_metrics is not None:
         options["metric"] = eval_metrics if isinstance(eval_metrics, str) else list(eval_metrics)
-    return dict(dataset.evaluate(results, logger=logger, **{**options, **(eval_options or {})}))
+    return {**options, **(eval_options or {})}
 
 
 def _write_json(value: Any, path: Path) -> None:

@@ -18,7 +18,8 @@ from raydet.engine.hooks.logger import LoggerHook
 from raydet.engine.hooks.text_logger import check_disk
 from raydet.engine.parallel import unwrap
 from raydet.engine.random import load_random_state, random_state
-from raydet.engine.testing import run_test
+from raydet.engine.shares import collect_results, measure_shares, stays_in_shares
+from raydet.engine.testing import predict_share
 
 GREATER_KEYS = ("acc", "top", "AR@", "auc", "precision", "mAP", "mDice", "mIoU", "mAcc", "aAcc")
 LESS_KEYS = ("loss",)
@@ -43,7 +44,7 @@ class EvalHook(Hook):
         **eval_kwargs: passed to `dataset.evaluate`, such as `metric="bbox"`.
 
     Attributes:
-        keep_results: whether others want `latest_results`.
+        keep_results: whether others want `latest_results`; the same on every rank.
         latest_results: of the last evaluation, until somebody takes them.
     """
 
@@ -121,7 +122,9 @@ class EvalHook(Hook):
 
     def evaluate(self, runner: Any, results: list[Any]) -> float | None:
         """Compute the metrics of `results`, log them, and return the one that chooses the best checkpoint."""
-        metrics = self.dataloader.dataset.evaluate(results, logger=runner.logger, **self.eval_kwargs)
+        return self._record(runner, self.dataloader.dataset.evaluate(results, logger=runner.logger, **self.eval_kwargs))
+
+    def _record(self, runner: Any, metrics: Mapping[str, Any]) -> float | None:
         runner.log_buffer.output.update(metrics)
         runner.log_buffer.ready = True
         runner.metrics = dict(metrics)
@@ -140,19 +143,32 @@ class EvalHook(Hook):
 
     def _do_evaluate(self, runner: Any) -> None:
         states = runner.gather_random_states() if self.save_best is not None else None
-        results = self._test(runner)
+        share = self._test(runner)
         runner.note_evaluation()
-        if results is not None:
+        if runner.environment.rank == 0:
             runner.log_buffer.output["eval_iter_num"] = len(self.dataloader)
-            score = self.evaluate(runner, results)
-            self.latest_results = results if self.keep_results else None
-            if score:
-                self._save_best(runner, score, states)
+        score = self._measure(runner, share)
+        if score:
+            self._save_best(runner, score, states)
         # The others wait for rank 0 here, where waiting may take hours, and not in a collective of the next step.
         runner.environment.gather(None)
 
+    def _measure(self, runner: Any, share: list[Any] | None) -> float | None:
+        """The number that chooses the best checkpoint, on rank 0."""
+        dataset, environment = self.dataloader.dataset, runner.environment
+        as_usual = self.test_fn is None and not self.keep_results and type(self).evaluate is EvalHook.evaluate
+        if share is not None and as_usual and stays_in_shares(dataset, environment, self.eval_kwargs):
+            metrics = measure_shares(share, dataset, environment, runner.logger, self.eval_kwargs)
+            return None if metrics is None else self._record(runner, metrics)
+        results = share if self.test_fn is not None or share is None else collect_results(share, dataset, environment)
+        if results is None:
+            return None
+        score = self.evaluate(runner, results)
+        self.latest_results = results if self.keep_results else None
+        return score
+
     def _test(self, runner: Any) -> list[Any] | None:
-        """Results of the whole data set on rank 0; draws of the training run are left as they were."""
+        """What this rank found, or what `test_fn` gives; draws of the training run are left as they were."""
         state = random_state()
         model = unwrap(runner.model)
         if self.broadcast_bn_buffer and runner.world_size > 1:
@@ -161,7 +177,7 @@ class EvalHook(Hook):
         try:
             if self.test_fn is not None:
                 return self.test_fn(model, self.dataloader)
-            return run_test(model, self.dataloader, runner.environment)
+            return predict_share(model, self.dataloader, runner.environment)
         finally:
             model.train(training)
             load_random_state(state)

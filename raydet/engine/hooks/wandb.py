@@ -154,13 +154,16 @@ class MMDetWandbHook(LoggerHook):
 
     def before_run(self, runner: Any) -> None:
         super().before_run(runner)
+        evaluation = _hook_of(runner, EvalHook)
+        if evaluation is not None and self.num_eval_images > 0:
+            evaluation.keep_results = True
         if runner.rank != 0:
             return
         self.run.start()
         config = runner.meta.get("config")
         if config:
             self.run.wandb.config.update({"config": config})
-        self._evaluation = _hook_of(runner, EvalHook)
+        self._evaluation = evaluation
         wishes = {
             "log_checkpoint": (self.log_checkpoint, _hook_of(runner, CheckpointHook)),
             "log_checkpoint_metadata": (self.log_checkpoint_metadata, self._evaluation),
@@ -169,8 +172,6 @@ class MMDetWandbHook(LoggerHook):
         for name, (wanted, hook) in wishes.items():
             if wanted and hook is None:
                 runner.logger.warning(f"MMDetWandbHook.{name} has no effect: the run has no hook to take it from")
-        if self._evaluation is not None and self.num_eval_images > 0:
-            self._evaluation.keep_results = True
 
     def log(self, runner: Any) -> None:
         if runner.rank == 0:
