@@ -36,6 +36,15 @@ class DigestingFile:
         return self._digest.hexdigest()
 
 
+def digest_of(path: Path) -> str:
+    """The sha256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def sidecar_of(path: Path) -> Path:
     """The file with the digest of `path`; `sha256sum -c` reads it."""
     return path.with_name(f"{path.name}.sha256")
@@ -56,12 +65,9 @@ def check_sidecar(path: Path) -> None:
     if not sidecar.is_file():
         return
     words = sidecar.read_text(encoding="ascii", errors="replace").split()
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    if words and words[0] != digest.hexdigest():
-        raise CheckpointError(f"{path} is damaged: its sha256 is {digest.hexdigest()}, {sidecar.name} says {words[0]}")
+    digest = digest_of(path)
+    if words and words[0] != digest:
+        raise CheckpointError(f"{path} is damaged: its sha256 is {digest}, {sidecar.name} says {words[0]}")
 
 
 def remove_checkpoint(path: Path) -> None:

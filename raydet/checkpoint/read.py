@@ -17,7 +17,7 @@ from raydet.checkpoint.adapters import adapt_keys
 from raydet.checkpoint.safe import CheckpointError, load
 from raydet.checkpoint.sources import shown
 
-_STATE_KEYS = ("state_dict", "model", "model_state_dict", "module", "net")
+_STATE_KEYS = ("state_dict", "model", "model_state_dict", "model_state", "module", "net")
 _SHOWN = 12  # keys listed per kind in a report
 ReviseKeys = Sequence[tuple[str, str]]
 STRIP_WRAPPER: ReviseKeys = ((r"^module\.", ""),)

@@ -34,20 +34,21 @@ _DTYPES = {
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _MAX_HEADER = 100 * 2**20
+_VALUES = "raydet_values"
 
 
-def save_safetensors(weights: Mapping[str, Tensor], path: str | Path, meta: Mapping[str, str] | None = None) -> None:
+def save_safetensors(weights: Mapping[str, Tensor], path: str | Path, meta: Mapping[str, Any] | None = None) -> None:
     """Write a state dict; tensors that share memory are written each for itself.
 
     Args:
         weights: tensors by name.
         path: file to write, replaced when it is complete.
-        meta: texts about the weights.
+        meta: about the weights; texts, and what JSON can hold. The format knows texts only, so the rest is one of them.
 
     Raises:
         TypeError: a value is no tensor, or has a type that the format lacks.
     """
-    header: dict[str, Any] = {"__metadata__": {key: str(value) for key, value in (meta or {}).items()}}
+    header: dict[str, Any] = {"__metadata__": _texts(meta or {})}
     tensors, end = [], 0
     for name, value in weights.items():
         if not isinstance(value, Tensor) or value.dtype not in _NAMES:
@@ -81,12 +82,20 @@ def read_safetensors(path: Path, name: str = "the file", map_location: Any = "cp
         raise CheckpointError(f"{name} is no safetensors file, or only the beginning of one ({len(content)} bytes)")
     try:
         header = json.loads(content[8 : 8 + length])
-        meta = header.pop("__metadata__", {})
+        texts = header.pop("__metadata__", {})
+        values = json.loads(texts.pop(_VALUES, "{}"))
+        meta = {**texts, **values}
         data = torch.frombuffer(content, dtype=torch.uint8)[8 + length :] if len(content) > 8 + length else None
         weights = OrderedDict((key, _tensor(data, entry).to(map_location)) for key, entry in header.items())
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"{name} is not a readable safetensors file ({error}); fetch or copy it again") from error
     return {"meta": meta, "state_dict": weights}
+
+
+def _texts(meta: Mapping[str, Any]) -> dict[str, str]:
+    texts = {key: value for key, value in meta.items() if isinstance(value, str)}
+    values = {key: value for key, value in meta.items() if key not in texts}
+    return {**texts, **({_VALUES: json.dumps(values)} if values else {})}
 
 
 def _tensor(data: Tensor | None, entry: Mapping[str, Any]) -> Tensor:

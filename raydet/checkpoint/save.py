@@ -68,18 +68,31 @@ def save_checkpoint(
             f"checkpoints are written to local files, got {filename}; copy the file to its store afterwards"
         )
     model = unwrap(model)
-    notes = {**plain(meta or {}), "raydet_version": raydet.__version__, "time": time.asctime()}
+    notes = {**(meta or {}), "raydet_version": raydet.__version__, "time": time.asctime()}
     if getattr(model, "CLASSES", None) is not None:
-        notes["CLASSES"] = plain(model.CLASSES)
-    _check_readable(notes)
-    checkpoint: dict[str, Any] = {"meta": notes, "state_dict": weights_to_cpu(model.state_dict())}
+        notes["CLASSES"] = model.CLASSES
+    checkpoint: dict[str, Any] = {"meta": notes, "state_dict": model.state_dict()}
     if isinstance(optimizer, Optimizer):
-        checkpoint["optimizer"] = plain(optimizer.state_dict())
+        checkpoint["optimizer"] = optimizer.state_dict()
     elif optimizer is not None:
-        checkpoint["optimizer"] = {name: plain(each.state_dict()) for name, each in optimizer.items()}
-    path = Path(filename)
+        checkpoint["optimizer"] = {name: each.state_dict() for name, each in optimizer.items()}
+    write_checkpoint(checkpoint, Path(filename))
+
+
+def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint under a temporary name, rename it when complete, and write its sha256 beside it.
+
+    Args:
+        checkpoint: `meta`, `state_dict` and whatever else is plain; tensors may lie anywhere.
+        path: the file; folders are made.
+
+    Raises:
+        TypeError: `meta` holds something that a safe load could not read back.
+    """
+    content = {key: weights_to_cpu(each) if key == "state_dict" else plain(each) for key, each in checkpoint.items()}
+    _check_readable(content["meta"])
     sidecar_of(path).unlink(missing_ok=True)  # a digest of the file before would make the new one seem damaged
-    write_sidecar(path, write_atomically(checkpoint, path))
+    write_sidecar(path, write_atomically(content, path))
 
 
 def write_atomically(content: Any, path: Path) -> str:

@@ -22,6 +22,7 @@ COMMANDS = {
     "eval-metric": "measure results that a test wrote to a file",
     "infer": "find objects in pictures",
     "convert": "turn a data set into Parquet files",
+    "checkpoint": "look into checkpoints; convert, publish and upgrade them",
     "config": "print a whole config, or check it",
     "doctor": "show what this machine offers and what is missing",
     "check-data": "scan a data set for broken images and annotations",
