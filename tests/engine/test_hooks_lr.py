@@ -105,3 +105,54 @@ def test_annealing_stays_between_its_ends(start: float, ratio: float, fraction: 
     end = start * ratio
     for anneal in (curves.anneal_cos, curves.anneal_linear):
         assert end - 1e-9 <= anneal(start, end, fraction) <= start + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("cfg", "expected"),
+    [
+        (dict(type="StepLrUpdaterHook", step=[6, 9]), {0: 1, 5: 1, 6: 0.1, 9: 0.01}),
+        (dict(type="FlatCosineAnnealingLrUpdaterHook", start_percent=0.5, min_lr=0), {0: 1, 6: 1, 9: 0.5}),
+        (
+            dict(type="CosineRestartLrUpdaterHook", periods=[4, 8], restart_weights=[1, 0.5], min_lr=0),
+            {0: 1, 2: 0.5, 4: 0.5, 8: 0.25},
+        ),
+        (dict(type="CyclicLrUpdaterHook"), {0: 1, 2: 5.5, 4: 10, 8: 5.00005}),
+        (dict(type="CyclicLrUpdaterHook", cyclic_times=3, target_ratio=(3, 1), step_ratio_up=0.5), {2: 3, 4: 1, 6: 3}),
+        (
+            dict(
+                type="YOLOXLrUpdaterHook",
+                num_last_epochs=1,
+                min_lr_ratio=0.05,
+                warmup="exp",
+                warmup_iters=2,
+                warmup_ratio=1,
+            ),
+            {0: 0.25, 1: 1, 7: 0.05, 11: 0.05},
+        ),
+    ],
+    ids=lambda value: value.get("type", ""),
+)
+def test_schedule_by_iteration_passes_through_known_points(cfg: dict[str, Any], expected: dict[int, float]) -> None:
+    rates = walk(HOOKS.build({**cfg, "by_epoch": False}))
+    assert {at: rates[at] for at in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("three_phase", [False, True])
+def test_one_cycle_is_that_of_torch(three_phase: bool) -> None:
+    optimizer, other = (torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0, momentum=0.9) for _ in range(2))
+    ours = walk(HOOKS.build(dict(type="OneCycleLrUpdaterHook", max_lr=2.0, three_phase=three_phase)), 5, 4, optimizer)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(other, max_lr=2.0, total_steps=20, three_phase=three_phase)
+    theirs, momenta = [], []
+    for _ in range(20):
+        theirs.append(other.param_groups[0]["lr"])
+        momenta.append(other.param_groups[0]["momentum"])
+        other.step()
+        schedule.step() if len(theirs) < 20 else None
+    assert ours == pytest.approx(theirs)
+    momentum = HOOKS.build(dict(type="OneCycleMomentumUpdaterHook", three_phase=three_phase))
+    group = optimizer.param_groups[0]
+    runner = SimpleNamespace(optimizer=optimizer, data_loader=range(4), max_epochs=5, max_iters=20, epoch=0, iter=0)
+    momentum.before_run(runner)
+    for runner.iter, wanted in enumerate(momenta):
+        momentum.before_train_iter(runner)
+        assert group["momentum"] == pytest.approx(wanted)

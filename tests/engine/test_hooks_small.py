@@ -11,6 +11,7 @@ import torch
 from small_runner import Line, Numbers, make
 from torch import nn
 
+from raydet.checkpoint import load
 from raydet.engine import Hook, NonFiniteLossError
 from raydet.engine.log_buffer import LogBuffer
 from raydet.engine.random import load_random_state, random_state
@@ -133,3 +134,103 @@ def test_random_state_brings_back_every_generator() -> None:
     assert draw() != first
     load_random_state(state)
     assert draw() == first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "calls"),
+    [
+        ({}, 2),
+        (dict(before_epoch=True, after_epoch=False), 2),
+        (dict(after_epoch=False, after_iter=True), 6),
+        (dict(after_epoch=False), 0),
+    ],
+)
+def test_empty_cache_hook_acts_at_the_points_it_is_given(
+    arguments: dict[str, Any], calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[None] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: called.append(None))
+    runner = make(folder=tmp_path, max_epochs=2)
+    runner.register_hook_from_cfg(dict(type="EmptyCacheHook", **arguments))
+    runner.run([Numbers(3)], [("train", 1)])
+    assert len(called) == calls
+
+
+def test_set_epoch_info_tells_the_model_the_epoch(tmp_path: Path) -> None:
+    told: list[int] = []
+    runner = make(folder=tmp_path, max_epochs=3)
+    runner.model.set_epoch = told.append
+    runner.register_hook_from_cfg(dict(type="SetEpochInfoHook"))
+    runner.run([Numbers(1)], [("train", 1)])
+    assert told == [0, 1, 2]
+
+
+def test_hooks_can_ask_where_in_the_run_they_are(tmp_path: Path) -> None:
+    questions = {
+        "first epoch": lambda hook, runner: hook.is_first_epoch(runner),
+        "first iteration": lambda hook, runner: hook.is_first_iter(runner),
+        "second epoch": lambda hook, runner: hook.every_n_epochs(runner, 2),
+        "third iteration": lambda hook, runner: hook.every_n_iters(runner, 3),
+        "second of an epoch": lambda hook, runner: hook.every_n_inner_iters(runner, 2),
+        "never": lambda hook, runner: hook.every_n_iters(runner, 0),
+        "end of epoch": lambda hook, runner: hook.end_of_epoch(runner),
+        "last epoch": lambda hook, runner: hook.is_last_epoch(runner),
+        "last iteration": lambda hook, runner: hook.is_last_iter(runner),
+    }
+    answers: dict[str, list[int]] = {name: [] for name in questions}
+
+    class Asking(Hook):
+        def after_train_iter(self, runner: Any) -> None:
+            for name, ask in questions.items():
+                if ask(self, runner):
+                    answers[name].append(runner.iter)
+
+    runner = make(folder=tmp_path, max_epochs=2)
+    runner.register_hook(Asking())
+    runner.run([Numbers(4)], [("train", 1)])
+    assert answers == {
+        "first epoch": [0, 1, 2, 3],
+        "first iteration": [0],
+        "second epoch": [4, 5, 6, 7],
+        "third iteration": [2, 5],
+        "second of an epoch": [1, 3, 5, 7],
+        "never": [],
+        "end of epoch": [3, 7],
+        "last epoch": [4, 5, 6, 7],
+        "last iteration": [7],
+    }
+
+
+@pytest.mark.parametrize(("save_last", "expected"), [(True, ["epoch_2.pth", "epoch_3.pth"]), (False, ["epoch_2.pth"])])
+def test_the_last_checkpoint_is_saved_whatever_the_interval(
+    save_last: bool, expected: list[str], tmp_path: Path
+) -> None:
+    runner = make(folder=tmp_path, max_epochs=3)
+    runner.register_checkpoint_hook(dict(interval=2, save_last=save_last))
+    runner.run([Numbers(1)], [("train", 1)])
+    assert sorted(path.name for path in tmp_path.glob("epoch_*.pth")) == expected
+
+
+def test_checkpoints_can_do_without_the_optimizer_and_have_names_of_their_own(tmp_path: Path) -> None:
+    runner = make(folder=tmp_path, max_epochs=1)
+    runner.register_checkpoint_hook(dict(interval=1, save_optimizer=False, filename_tmpl="line_{}.pth"))
+    runner.run([Numbers(1)], [("train", 1)])
+    assert sorted(load(tmp_path / "line_1.pth")) == ["meta", "state_dict"]
+
+
+@pytest.mark.parametrize("keep_local", [True, False])
+def test_text_logger_repeats_the_name_of_the_run_and_copies_its_files(
+    keep_local: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = make(folder=tmp_path / "work", max_epochs=1)
+    (tmp_path / "work").mkdir()
+    runner.logger = logging.getLogger("raydet_test_names")
+    runner.meta["exp_name"] = "line.py"
+    runner.register_timer_hook(dict(type="IterTimerHook"))
+    arguments = dict(interval_exp_name=2, by_epoch=False, out_dir=str(tmp_path / "logs"), keep_local=keep_local)
+    runner.register_logger_hooks(dict(interval=2, hooks=[dict(type="TextLoggerHook", **arguments)]))
+    with caplog.at_level(logging.INFO):
+        runner.run([Numbers(5)], [("train", 1)])
+    assert [record.message for record in caplog.records].count("Exp name: line.py") == 2
+    assert [path.name for path in (tmp_path / "logs" / "work").iterdir()] == [f"{runner.timestamp}.log.json"]
+    assert (tmp_path / "work" / f"{runner.timestamp}.log.json").exists() is keep_local

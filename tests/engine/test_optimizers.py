@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from raydet.engine import auto_scale_lr, build_optimizer, get_logger
+from raydet.registry import OPTIMIZERS
 
 SGD = dict(type="SGD", lr=0.1, momentum=0.9, weight_decay=0.01)
 
@@ -101,3 +102,73 @@ def test_auto_scale_lr_follows_the_batch_size(world_size: int, expected: float) 
 def test_auto_scale_lr_without_a_base_is_refused() -> None:
     with pytest.raises(ValueError, match="base_batch_size is not set"):
         auto_scale_lr(dict(auto_scale_lr=dict(enable=True)), False, get_logger())
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_every_optimizer_of_torch_is_known_by_name(name: str) -> None:
+    model = nn.Linear(2, 2, bias=False)
+    optimizer = build_optimizer(model, dict(type=name, lr=0.1))
+    assert type(optimizer).__name__ == name
+    assert optimizer.param_groups[0]["params"] == [model.weight]
+
+
+@pytest.mark.parametrize("variant", ["fused", "foreach"])
+def test_faster_variants_of_torch_are_passed_on(variant: str) -> None:
+    plain, fast = Net(), Net()
+    fast.load_state_dict(plain.state_dict())
+    for model, options in ((plain, {}), (fast, {variant: True})):
+        optimizer = build_optimizer(model, dict(type="AdamW", lr=0.01, **options))
+        assert all(group[variant] == options.get(variant) for group in optimizer.param_groups)
+        model.conv(torch.ones(1, 3, 2, 2)).sum().backward()
+        optimizer.step()
+    torch.testing.assert_close(plain.conv.weight, fast.conv.weight)
+
+
+def test_an_optimizer_of_the_user_gets_the_multipliers_as_well() -> None:
+    class Mine(torch.optim.SGD):
+        pass
+
+    OPTIMIZERS.register_module(module=Mine, force=True)
+    try:
+        assert settings(dict(norm_decay_mult=0.0), type="Mine")["norm.weight"] == pytest.approx((0.1, 0.0))
+    finally:
+        del OPTIMIZERS._members["Mine"]
+
+
+class ConvNeXt(nn.Module):
+    """The names of a ConvNeXt and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.downsample_layers = nn.ModuleList(nn.Conv2d(1, 1, 1) for _ in range(4))
+        self.stages = nn.ModuleList(nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(n))) for n in (1, 1, 4, 1))
+
+
+def rates_by_layer(decay_type: str) -> dict[str, tuple[float, float]]:
+    model = nn.Module()
+    model.backbone, model.head = ConvNeXt(), nn.Linear(1, 1)
+    paramwise = dict(decay_rate=0.5, decay_type=decay_type, num_layers=6)
+    cfg = dict(type="AdamW", lr=1.0, weight_decay=0.1, paramwise_cfg=paramwise)
+    optimizer = build_optimizer(model, {**cfg, "constructor": "LearningRateDecayOptimizerConstructor"})
+    return {
+        name: (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for name in group["param_names"]
+    }
+
+
+def test_rates_shrink_layer_by_layer_towards_the_stem() -> None:
+    found = rates_by_layer("layer_wise")
+    assert found["head.weight"] == (1.0, 0.1)
+    assert found["head.bias"] == (1.0, 0.0)
+    assert found["backbone.stages.3.0.weight"] == (0.5, 0.1)
+    assert found["backbone.stages.2.3.weight"] == (2.0**-3, 0.1)
+    assert found["backbone.stages.2.0.weight"] == (2.0**-4, 0.1)
+    assert found["backbone.downsample_layers.0.bias"] == (2.0**-7, 0.0)
+
+
+def test_rates_shrink_stage_by_stage_towards_the_stem() -> None:
+    found = rates_by_layer("stage_wise")
+    assert found["head.weight"] == (1.0, 0.1)
+    assert {found[f"backbone.stages.{stage}.0.weight"][0] for stage in range(4)} == {2.0**-6, 2.0**-5, 2.0**-4, 2.0**-3}
+    assert found["backbone.downsample_layers.3.weight"][0] == 2.0**-7
+    with pytest.raises(ValueError, match="decay_type is 'block_wise'"):
+        rates_by_layer("block_wise")

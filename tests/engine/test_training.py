@@ -201,3 +201,10 @@ def test_logs_hide_what_looks_like_a_secret(text: str, hidden: str) -> None:
 def test_logger_of_other_ranks_writes_errors_only() -> None:
     logger = get_logger("raydet_test_rank", log_level="INFO", rank=1)
     assert get_logger("raydet_test_rank").getEffectiveLevel() == logging.ERROR == logger.level
+
+
+def test_the_log_says_what_initialised_each_parameter(tmp_path: Path, make_config: Callable[..., Config]) -> None:
+    cfg = make_config(images=2, evaluation=None, log_level="DEBUG", runner=dict(type="EpochBasedRunner", max_epochs=1))
+    run_training(cfg, LocalEnvironment(tmp_path / "work", "cpu"), build_carrier)
+    (log,) = (tmp_path / "work").glob("*.log")
+    assert "backbone.conv1.weight: Kaiming: a=0, bias=0, distribution=normal, mode=fan_out" in log.read_text()
