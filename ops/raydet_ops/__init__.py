@@ -2,6 +2,7 @@
 
 from raydet_ops import _library
 from raydet_ops._operator import OPERATORS, serves
+from raydet_ops.deform_conv import deform_conv2d, modulated_deform_conv2d
 from raydet_ops.focal import sigmoid_focal_loss
 from raydet_ops.nms import batched_nms, nms, nms_match
 from raydet_ops.roi import RoIAlign, RoIPool, roi_align, roi_pool
@@ -16,6 +17,8 @@ __all__ = [
     "RoIAlign",
     "RoIPool",
     "batched_nms",
+    "deform_conv2d",
+    "modulated_deform_conv2d",
     "nms",
     "nms_match",
     "roi_align",

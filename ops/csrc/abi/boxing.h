@@ -1,6 +1,6 @@
 // Registration: turns a C++ function into a kernel of the operator of the same name in `raydet::`.
 //
-// Arguments may be Tensor, int64_t, double, bool and std::optional<Tensor>; results one Tensor or a tuple of them.
+// Arguments may be Tensor, int64_t, double, bool and std::optional<Tensor>; results one Tensor, a tuple of them, or none.
 // The schema itself is defined in Python (raydet_ops), where the fake kernel and the gradient stand.
 #pragma once
 
@@ -48,7 +48,11 @@ struct Boxed<function> {
   static void run(StableIValue* stack, std::index_sequence<I...>) {
     // A braced tuple takes the arguments off the stack in order, each exactly once, before anything can throw.
     std::tuple<std::decay_t<Arguments>...> arguments{unbox<std::decay_t<Arguments>>(stack[I])...};
-    box(stack, std::apply(function, arguments));
+    if constexpr (std::is_void_v<Result>) {
+      std::apply(function, arguments);
+    } else {
+      box(stack, std::apply(function, arguments));
+    }
   }
 };
 
