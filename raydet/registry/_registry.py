@@ -132,7 +132,8 @@ def nearest(name: str, valid: Iterable[str], cutoff: float = 0.5) -> str:
 def accepted_arguments(member: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:
     """Arguments that `member` takes by name, and whether it takes any others as well.
 
-    A constructor with `**kwargs` hands them to its base, so the bases are looked at until one has none.
+    A constructor with `**kwargs` hands them to its base, so the bases are looked at until one has none. A class that
+    hands them to somebody else says so by an attribute `takes_any_argument`.
     """
     found: dict[str, inspect.Parameter] = {}
     for function in _constructors(member):
@@ -141,7 +142,7 @@ def accepted_arguments(member: Callable[..., Any]) -> tuple[dict[str, inspect.Pa
             if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
                 found.setdefault(parameter.name, parameter)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return found, False
+            return found, getattr(member, "takes_any_argument", False)
     return found, True
 
 

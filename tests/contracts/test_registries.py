@@ -109,6 +109,30 @@ def test_build_names_the_nearest_type_and_argument(registry: Registry) -> None:
         registry.build({"type": "Plum", "color": "red"})
 
 
+def test_arguments_that_are_handed_on_are_those_of_the_base_unless_it_is_said(registry: Registry) -> None:
+    class Tree:
+        def __init__(self, height: int = 1) -> None:
+            self.height = height
+
+    @registry.register_module
+    class Oak(Tree):
+        def __init__(self, **kwargs: int) -> None:
+            super().__init__(**kwargs)
+
+    @registry.register_module
+    class Ash(Tree):
+        takes_any_argument = True
+
+        def __init__(self, **kwargs: int) -> None:
+            super().__init__()
+            self.rest = kwargs
+
+    assert registry.build({"type": "Oak", "height": 3}).height == 3
+    with pytest.raises(TypeError, match="Oak has no argument 'age'"):
+        registry.build({"type": "Oak", "age": 3})
+    assert registry.build({"type": "Ash", "age": 3}).rest == {"age": 3}
+
+
 def test_build_passes_a_built_part_through(registry: Registry) -> None:
     part = object()
     assert registry.build(part) is part

@@ -126,6 +126,19 @@ def test_other_ranks_stay_silent(calls: Any, tmp_path: Path) -> None:
     assert calls == []
 
 
+def test_mmdet_wandb_takes_the_arguments_of_the_plain_hook(calls: Any, tmp_path: Path) -> None:
+    (tmp_path / "run.log").write_text("text")
+    run_with(dict(type="MMDetWandbHook", with_step=False, define_metric_cfg={"loss": "min"}), tmp_path)
+    assert named(calls, "wandb.define_metric") == [(("loss",), {"summary": "min"})]
+    assert named(calls, "wandb.log")[-1][0][0]["global_step"] == 2
+    assert named(calls, "wandb.Artifact().add_file") == [((str(tmp_path / "run.log"),), {})]
+
+
+def test_dvclive_gets_arguments_of_its_own(calls: Any, tmp_path: Path) -> None:
+    run_with(dict(type="DvcliveLoggerHook", dir="live", interval=1), tmp_path)
+    assert named(calls, "dvclive.Live") == [((), {"dir": "live"})]
+
+
 def test_mmdet_wandb_stores_new_checkpoints_once(calls: Any, tmp_path: Path) -> None:
     runner = make(folder=tmp_path, max_epochs=2)
     runner.register_checkpoint_hook(dict(interval=1))

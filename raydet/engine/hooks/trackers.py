@@ -158,6 +158,8 @@ class DvcliveLoggerHook(LoggerHook):
         **kwargs: of `dvclive.Live`.
     """
 
+    takes_any_argument = True
+
     def __init__(
         self,
         model_file: str | None = None,

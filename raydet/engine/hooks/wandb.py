@@ -13,6 +13,8 @@ from raydet.engine.hooks.evaluation import EvalHook
 from raydet.engine.hooks.logger import LoggerHook
 from raydet.engine.hooks.trackers import import_tracker
 
+LOGS = (".log.json", ".log", ".py")
+
 
 class WandbRun:
     """A run at Weights & Biases, as both hooks use it.
@@ -22,21 +24,27 @@ class WandbRun:
         init_kwargs: arguments of `wandb.init`.
         commit: as in `wandb.log`.
         with_step: give each record its iteration; else log that as `global_step`.
+        log_artifact: store the files of the work dir that end with `out_suffix` when the run is over.
+        out_suffix: see there.
         define_metric_cfg: how to sum metrics up, such as `{"val/bbox_mAP": "max"}`.
     """
 
     def __init__(
         self,
         wandb: Any,
-        init_kwargs: Mapping[str, Any] | None = None,
-        commit: bool = True,
-        with_step: bool = True,
-        define_metric_cfg: Mapping[str, str] | None = None,
+        init_kwargs: Mapping[str, Any] | None,
+        commit: bool,
+        with_step: bool,
+        log_artifact: bool,
+        out_suffix: str | Sequence[str],
+        define_metric_cfg: Mapping[str, str] | None,
     ) -> None:
         self.wandb = wandb
         self.init_kwargs = init_kwargs
         self.commit = commit
         self.with_step = with_step
+        self.log_artifact = log_artifact
+        self.out_suffix = out_suffix if isinstance(out_suffix, str) else tuple(out_suffix)
         self.define_metric_cfg = define_metric_cfg
 
     def start(self) -> None:
@@ -66,8 +74,11 @@ class WandbRun:
             artifact.add_file(str(file))
         self.wandb.log_artifact(artifact, aliases=list(aliases) or None)
 
-    def finish(self) -> None:
-        """End the run."""
+    def finish(self, work_dir: str | Path) -> None:
+        """Store the logs and end the run."""
+        files = sorted(path for path in Path(work_dir).iterdir() if path.name.endswith(self.out_suffix))
+        if self.log_artifact and files:
+            self.store(files, "artifacts")
         self.wandb.finish()
 
 
@@ -90,14 +101,13 @@ class WandbLoggerHook(LoggerHook):
         commit: bool = True,
         with_step: bool = True,
         log_artifact: bool = True,
-        out_suffix: str | Sequence[str] = (".log.json", ".log", ".py"),
+        out_suffix: str | Sequence[str] = LOGS,
         define_metric_cfg: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.run = WandbRun(import_tracker("wandb", self), init_kwargs, commit, with_step, define_metric_cfg)
-        self.log_artifact = log_artifact
-        self.out_suffix = out_suffix if isinstance(out_suffix, str) else tuple(out_suffix)
+        wandb = import_tracker("wandb", self)
+        self.run = WandbRun(wandb, init_kwargs, commit, with_step, log_artifact, out_suffix, define_metric_cfg)
 
     def before_run(self, runner: Any) -> None:
         super().before_run(runner)
@@ -109,12 +119,8 @@ class WandbLoggerHook(LoggerHook):
             self.run.log(self.get_loggable_tags(runner), self.get_iter(runner))
 
     def after_run(self, runner: Any) -> None:
-        if runner.rank != 0:
-            return
-        files = sorted(path for path in Path(runner.work_dir).iterdir() if path.name.endswith(self.out_suffix))
-        if self.log_artifact and files:
-            self.run.store(files, "artifacts")
-        self.run.finish()
+        if runner.rank == 0:
+            self.run.finish(runner.work_dir)
 
 
 class MMDetWandbHook(LoggerHook):
@@ -127,7 +133,12 @@ class MMDetWandbHook(LoggerHook):
         log_checkpoint_metadata: store the metrics with it.
         num_eval_images: how many validation images are shown with objects and predictions; 0 for none.
         bbox_score_thr: predictions below this score are not shown.
-        **kwargs: as in `WandbLoggerHook`.
+        commit: as in `WandbLoggerHook`, like the following.
+        with_step: see there.
+        log_artifact: see there.
+        out_suffix: see there.
+        define_metric_cfg: see there.
+        **options: `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
     def __init__(
@@ -138,13 +149,16 @@ class MMDetWandbHook(LoggerHook):
         log_checkpoint_metadata: bool = False,
         num_eval_images: int = 100,
         bbox_score_thr: float = 0.3,
-        ignore_last: bool = True,
-        reset_flag: bool = False,
-        by_epoch: bool = True,
-        **kwargs: Any,
+        commit: bool = True,
+        with_step: bool = True,
+        log_artifact: bool = True,
+        out_suffix: str | Sequence[str] = LOGS,
+        define_metric_cfg: Mapping[str, str] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(interval, ignore_last, reset_flag, by_epoch)
-        self.run = WandbRun(import_tracker("wandb", self), init_kwargs, **kwargs)
+        super().__init__(interval=interval, **options)
+        wandb = import_tracker("wandb", self)
+        self.run = WandbRun(wandb, init_kwargs, commit, with_step, log_artifact, out_suffix, define_metric_cfg)
         self.log_checkpoint = log_checkpoint
         self.log_checkpoint_metadata = log_checkpoint_metadata
         self.num_eval_images = num_eval_images
@@ -187,7 +201,7 @@ class MMDetWandbHook(LoggerHook):
 
     def after_run(self, runner: Any) -> None:
         if runner.rank == 0:
-            self.run.finish()
+            self.run.finish(runner.work_dir)
 
     def _follow(self, runner: Any) -> None:
         """Store the checkpoint and the predictions that are new since the last call."""
