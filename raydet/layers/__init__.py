@@ -1,6 +1,7 @@
 """Layers, and how they are built and initialised."""
 
 from raydet.layers.activations import Clamp, HSigmoid, Swish
+from raydet.layers.averages import mean_over_ranks
 from raydet.layers.base_module import BaseModule, ModuleDict, ModuleList, Sequential
 from raydet.layers.channels import make_divisible
 from raydet.layers.conv_module import BN, RELU, ConvModule, DepthwiseSeparableConvModule
@@ -86,6 +87,7 @@ __all__ = [
     "is_norm",
     "kaiming_init",
     "make_divisible",
+    "mean_over_ranks",
     "normal_init",
     "trunc_normal_init",
     "uniform_init",

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from dense_settings import ASSIGNER, PLAIN, SIZES, anchor_head
+from dense_settings import HEADS as SETTINGS
 from torch import Tensor, nn
 
 from raydet.heads.dense.base import DenseHead, conv_tower
@@ -13,22 +15,6 @@ from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.registry import HEADS
 from raydet.structures import Batch, GroundTruth, ImageMeta
 
-SIZES = ((8, 12), (4, 6))
-ANCHORS = {"type": "AnchorGenerator", "scales": [4], "ratios": [0.5, 1.0], "strides": [8, 16]}
-ASSIGNER = {"type": "MaxIoUAssigner", "pos_iou_thr": 0.5, "neg_iou_thr": 0.4, "min_pos_iou": 0}
-TEST = {"nms_pre": 20, "score_thr": 0.0, "nms": {"type": "nms", "iou_threshold": 0.5}, "max_per_img": 10}
-SHARED: dict[str, Any] = {
-    "in_channels": 8,
-    "feat_channels": 8,
-    "anchor_generator": ANCHORS,
-    "train_cfg": {"assigner": ASSIGNER},
-    "test_cfg": TEST,
-}
-OWN: dict[str, dict[str, Any]] = {
-    "AnchorHead": {"num_classes": 3},
-    "RPNHead": {},
-    "RetinaHead": {"num_classes": 3, "stacked_convs": 1},
-}
 DENSE = [n for n in HEADS if isinstance(kind := HEADS.get(n), type) and issubclass(kind, DenseHead)]
 
 
@@ -47,13 +33,13 @@ def batch(num: int = 2, num_boxes: int = 2, **meta: Any) -> Batch:
 
 def make(name: str, **changes: Any) -> Any:
     torch.manual_seed(0)
-    head = HEADS.build({"type": name, **SHARED, **OWN[name], **changes})
+    head = HEADS.build({"type": name, **SETTINGS[name], **changes})
     head.init_weights()
     return head
 
 
 def test_every_registered_dense_head_has_settings_here() -> None:
-    assert set(DENSE) <= set(OWN)
+    assert set(DENSE) <= set(SETTINGS)
 
 
 @pytest.mark.parametrize("num_boxes", [0, 1, 2])
@@ -76,7 +62,7 @@ def test_predict_gives_sorted_detections_of_every_image(name: str, num: int) -> 
         assert (each.scores[:-1] >= each.scores[1:]).all()
 
 
-@pytest.mark.parametrize("name", DENSE)
+@pytest.mark.parametrize("name", PLAIN)
 def test_softmax_classification_has_a_background_column(name: str) -> None:
     head = make(name, loss_cls={"type": "CrossEntropyLoss", "use_sigmoid": False})
     output = head.outputs(feats())
@@ -85,7 +71,7 @@ def test_softmax_classification_has_a_background_column(name: str) -> None:
     assert torch.isfinite(sum(head.loss(feats(), batch()).values()))
 
 
-@pytest.mark.parametrize("name", DENSE)
+@pytest.mark.parametrize("name", PLAIN)
 def test_box_loss_may_compare_decoded_boxes(name: str) -> None:
     head = make(name, reg_decoded_bbox=True, loss_bbox={"type": "GIoULoss"})
     assert torch.isfinite(sum(head.loss(feats(), batch()).values()))
@@ -176,7 +162,7 @@ class CenterHead(DenseHead):
 
 
 def test_a_head_of_another_shape_needs_only_its_declarations() -> None:
-    head = CenterHead(3, **SHARED)
+    head = CenterHead(3, **anchor_head())
     assert {key for key in head.state_dict() if "convs" not in key} == {
         *(f"atss_{name}.{kind}" for name in ("cls", "reg", "centerness") for kind in ("weight", "bias")),
         "scales.0.scale",

@@ -50,6 +50,9 @@ class DenseHead(BaseModule, ABC):
         num_classes: `K`, without background.
         in_channels: of the feature maps.
         feat_channels: of the towers.
+        stacked_convs: depth of the two towers `cls_convs` and `reg_convs`; 0 for none.
+        conv_cfg: convolution of the towers.
+        norm_cfg: normalisation of the towers; None for none.
         anchor_generator: priors, part or dict: anchors or points.
         bbox_coder: part or dict.
         reg_decoded_bbox: the box loss compares boxes instead of their codes (for IoU losses).
@@ -68,6 +71,9 @@ class DenseHead(BaseModule, ABC):
         num_classes: int,
         in_channels: int,
         feat_channels: int = 256,
+        stacked_convs: int = 0,
+        conv_cfg: Any = None,
+        norm_cfg: Any = None,
         anchor_generator: Any = ANCHORS,
         bbox_coder: Any = BOX_CODER,
         reg_decoded_bbox: bool = False,
@@ -83,6 +89,9 @@ class DenseHead(BaseModule, ABC):
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.feat_channels = feat_channels
+        self.stacked_convs = stacked_convs
+        self.conv_cfg = conv_cfg
+        self.norm_cfg = norm_cfg
         self.reg_decoded_bbox = reg_decoded_bbox
         self.prior_generator = PRIOR_GENERATORS.build(anchor_generator)
         self.bbox_coder = BBOX_CODERS.build(bbox_coder)
@@ -107,7 +116,12 @@ class DenseHead(BaseModule, ABC):
 
     def towers(self) -> dict[str, nn.Module]:
         """The shared convolutions before the predictors, by attribute name."""
-        return {}
+        if self.stacked_convs == 0:
+            return {}
+        return {
+            name: conv_tower(self.stacked_convs, self.in_channels, self.feat_channels, self.conv_cfg, self.norm_cfg)
+            for name in ("cls_convs", "reg_convs")
+        }
 
     @abstractmethod
     def predictors(self) -> tuple[Predictor, ...]:
@@ -162,6 +176,11 @@ class DenseHead(BaseModule, ABC):
         first = next(iter(values.values()))
         grids = self.prior_generator.grid_priors(list(layout.sizes), dtype=first.dtype, device=first.device)
         return DenseOutput(values, torch.cat(grids), layout)
+
+    def prior_strides(self, output: DenseOutput) -> Tensor:
+        """`(R,)` pixels per cell at the level of each prior, of square cells."""
+        strides = output.priors.new_tensor([stride[0] for stride in self.prior_generator.strides])
+        return strides[output.layout.level_of(strides.device)]
 
     # Training
 
@@ -222,7 +241,7 @@ class DenseHead(BaseModule, ABC):
             "loss_bbox": self.box_loss(output, targets, count),
         }
 
-    def class_loss(self, output: DenseOutput, targets: DenseTargets, avg_factor: float) -> Tensor:
+    def class_loss(self, output: DenseOutput, targets: DenseTargets, avg_factor: float | Tensor) -> Tensor:
         """Classification loss; of the sampled priors alone when the head draws samples."""
         columns = (output["cls"].flatten(0, 1), targets.labels.flatten(), targets.label_weights.flatten())
         rows = None
@@ -231,8 +250,10 @@ class DenseHead(BaseModule, ABC):
             columns = tuple(column[rows] for column in columns)  # type: ignore[assignment]
         return apply_loss(self.loss_cls, columns, avg_factor, output, rows)
 
-    def box_loss(self, output: DenseOutput, targets: DenseTargets, avg_factor: float) -> Tensor:
-        """Regression loss of the positives, on codes or on decoded boxes."""
+    def box_loss(
+        self, output: DenseOutput, targets: DenseTargets, avg_factor: float | Tensor, weight: Tensor | None = None
+    ) -> Tensor:
+        """Regression loss of the positives, weighed by `(P,)`, on codes or on decoded boxes."""
         predicted = output.rows("box", targets.positive)
         if len(predicted) == 0:
             return predicted.sum()
@@ -240,7 +261,7 @@ class DenseHead(BaseModule, ABC):
             predicted, wanted = self.bbox_coder.decode(targets.priors, predicted), targets.boxes
         else:
             wanted = self.bbox_coder.encode(targets.priors, targets.boxes)
-        columns = (predicted, wanted, torch.ones_like(wanted))
+        columns = (predicted, wanted, torch.ones_like(wanted) if weight is None else weight[:, None].expand_as(wanted))
         return apply_loss(self.loss_bbox, columns, avg_factor, output, targets.positive)
 
     # Inference
@@ -297,7 +318,7 @@ class DenseHead(BaseModule, ABC):
 
 
 def apply_loss(
-    loss: Any, columns: tuple[Tensor, ...], avg_factor: float, output: DenseOutput, rows: Tensor | None
+    loss: Any, columns: tuple[Tensor, ...], avg_factor: float | Tensor, output: DenseOutput, rows: Tensor | None
 ) -> Tensor:
     """A loss of predictions, targets and weights that stand at the flat indices `rows` (None: at all).
 
@@ -312,10 +333,23 @@ def apply_loss(
     return torch.stack(parts).sum()
 
 
+def per_level_counts(output: DenseOutput, inside: Tensor | None) -> list[int]:
+    """How many of the priors `inside` an image, `(R,)` bool or None for all, each level has."""
+    if inside is None:
+        return output.layout.num_per_level
+    return [int(level.sum()) for level in output.layout.split(inside, 0)]
+
+
 def conv_tower(
-    num_convs: int, in_channels: int, out_channels: int, conv_cfg: Any = None, norm_cfg: Any = None, **options: Any
+    num_convs: int,
+    in_channels: int,
+    out_channels: int,
+    conv_cfg: Any = None,
+    norm_cfg: Any = None,
+    last_conv_cfg: Any = None,
+    **options: Any,
 ) -> Sequential:
-    """`num_convs` 3x3 ConvModules; the first changes the number of channels."""
+    """`num_convs` 3x3 ConvModules; the first changes the number of channels, the last may be of another type."""
     return Sequential(
         *(
             ConvModule(
@@ -323,7 +357,7 @@ def conv_tower(
                 out_channels,
                 3,
                 padding=1,
-                conv_cfg=conv_cfg,
+                conv_cfg=last_conv_cfg if last_conv_cfg and i == num_convs - 1 else conv_cfg,
                 norm_cfg=norm_cfg,
                 **options,
             )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
-from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.output import Predictor
 
 ANCHORS = {
@@ -49,16 +47,10 @@ class RetinaHead(DenseHead):
         init_cfg: Any = INIT,
         **kwargs: Any,
     ) -> None:
-        self.stacked_convs = stacked_convs
-        self.conv_cfg = conv_cfg
-        self.norm_cfg = norm_cfg
-        super().__init__(num_classes, in_channels, anchor_generator=anchor_generator, init_cfg=init_cfg, **kwargs)
-
-    def towers(self) -> dict[str, nn.Module]:
-        return {
-            name: conv_tower(self.stacked_convs, self.in_channels, self.feat_channels, self.conv_cfg, self.norm_cfg)
-            for name in ("cls_convs", "reg_convs")
-        }
+        layers = {"stacked_convs": stacked_convs, "conv_cfg": conv_cfg, "norm_cfg": norm_cfg}
+        super().__init__(
+            num_classes, in_channels, anchor_generator=anchor_generator, init_cfg=init_cfg, **layers, **kwargs
+        )
 
     def predictors(self) -> tuple[Predictor, ...]:
         return (

@@ -1,0 +1,131 @@
+"""FCOS: a box from every point inside an object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from raydet.assignment.point_ranges import assign_points
+from raydet.assignment.targets import DenseTargets
+from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.centerness import centerness
+from raydet.heads.dense.defaults import BINARY_LOSS, FOCAL_LOSS, GROUP_NORM, SIDES_CODER, rare_classes
+from raydet.heads.dense.output import DenseOutput, Predictor
+from raydet.layers import mean_over_ranks
+from raydet.registry import LOSSES
+from raydet.structures import GroundTruth, ImageMeta
+
+RANGES = ((-1, 64), (64, 128), (128, 256), (256, 512), (512, 1e8))
+IOU_LOSS = {"type": "IoULoss", "loss_weight": 1.0}
+INIT = rare_classes("conv_cls")
+
+
+class FCOSHead(DenseHead):
+    """Distances from each point to the sides of its object, and how central the point is (arXiv:1904.01355).
+
+    Args:
+        num_classes: `K`, without background.
+        in_channels: of the feature maps.
+        regress_ranges: per level, how far the farthest side of its objects is, at least and at most, in pixels.
+        center_sampling: only points near the center of their object are positive.
+        center_sample_radius: how near, in strides.
+        norm_on_bbox: distances are predicted in strides instead of as logarithms of pixels.
+        centerness_on_reg: centerness stands on the tower of boxes instead of that of classes.
+        loss_cls: part or dict.
+        loss_bbox: part or dict; weighed by centerness.
+        loss_centerness: part or dict.
+        norm_cfg: normalisation of the towers.
+        init_cfg: weight initialisation.
+        strides: pixels per cell of each level.
+        stacked_convs: depth of the towers.
+        conv_bias: biases of the towers' convolutions; `auto` where there is no normalisation.
+        dcn_on_last_conv: the last convolution of each tower is deformable.
+        bbox_coder: part or dict.
+        **kwargs: see `DenseHead`.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        regress_ranges: Sequence[tuple[float, float]] = RANGES,
+        center_sampling: bool = False,
+        center_sample_radius: float = 1.5,
+        norm_on_bbox: bool = False,
+        centerness_on_reg: bool = False,
+        loss_cls: Any = FOCAL_LOSS,
+        loss_bbox: Any = IOU_LOSS,
+        loss_centerness: Any = BINARY_LOSS,
+        norm_cfg: Any = GROUP_NORM,
+        init_cfg: Any = INIT,
+        strides: Sequence[int] = (4, 8, 16, 32, 64),
+        stacked_convs: int = 4,
+        conv_bias: bool | str = "auto",
+        dcn_on_last_conv: bool = False,
+        bbox_coder: Any = SIDES_CODER,
+        **kwargs: Any,
+    ) -> None:
+        self.regress_ranges = tuple(regress_ranges)
+        self.center_sampling = center_sampling
+        self.center_sample_radius = center_sample_radius
+        self.norm_on_bbox = norm_on_bbox
+        self.centerness_on_reg = centerness_on_reg
+        self.conv_bias = conv_bias
+        self.last_conv_cfg = {"type": "DCNv2"} if dcn_on_last_conv else None
+        points = {"type": "MlvlPointGenerator", "strides": strides}
+        parts = {"loss_cls": loss_cls, "loss_bbox": loss_bbox, "bbox_coder": bbox_coder, "anchor_generator": points}
+        layers = {"stacked_convs": stacked_convs, "norm_cfg": norm_cfg, "init_cfg": init_cfg}
+        super().__init__(num_classes, in_channels, **parts, **layers, **kwargs)
+        self.loss_centerness = LOSSES.build(loss_centerness)
+
+    def towers(self) -> dict[str, nn.Module]:
+        sizes = (self.stacked_convs, self.in_channels, self.feat_channels)
+        options: dict[str, Any] = {"last_conv_cfg": self.last_conv_cfg, "bias": self.conv_bias}
+        return {
+            name: conv_tower(*sizes, self.conv_cfg, self.norm_cfg, **options) for name in ("cls_convs", "reg_convs")
+        }
+
+    def predictors(self) -> tuple[Predictor, ...]:
+        tower = "reg_convs" if self.centerness_on_reg else "cls_convs"
+        return (
+            Predictor("conv_cls", "cls", self.cls_out_channels, tower="cls_convs"),
+            Predictor("conv_reg", "box", 4, tower="reg_convs", scaled=True),
+            Predictor("conv_centerness", "centerness", 1, tower=tower),
+        )
+
+    def flatten(self, maps: tuple[list[Tensor], ...]) -> DenseOutput:
+        """Boxes become distances in pixels."""
+        output = super().flatten(maps)
+        raw = output["box"]
+        distances = raw.relu() * self.prior_strides(output)[:, None] if self.norm_on_bbox else raw.exp()
+        return replace(output, values={**output.values, "box": distances})
+
+    def valid_priors(self, output: DenseOutput, metas: Sequence[ImageMeta]) -> list[Tensor | None]:
+        """All: no object lies in the padding."""
+        return [None] * len(metas)
+
+    def assign(
+        self, output: DenseOutput, inside: Sequence[Tensor | None], image: int, priors: Tensor, truth: GroundTruth
+    ) -> Any:
+        level = output.layout.level_of(priors.device)
+        ranges = priors.new_tensor(self.regress_ranges)[level]
+        strides = self.prior_strides(output) if self.center_sampling else None
+        return assign_points(priors, ranges, truth, strides, self.center_sample_radius)
+
+    def losses(self, output: DenseOutput, targets: DenseTargets) -> dict[str, Tensor]:
+        count = mean_over_ranks(len(targets.positive), output.priors).clamp(min=1)
+        central = centerness(targets.priors, targets.boxes)
+        weight = mean_over_ranks(central.sum(), central).clamp(min=1e-6)
+        boxes = self.bbox_coder.decode(targets.priors, output.rows("box", targets.positive))
+        logits = output.rows("centerness", targets.positive).squeeze(-1)
+        return {
+            "loss_cls": self.class_loss(output, targets, count),
+            "loss_bbox": self.loss_bbox(boxes, targets.boxes, weight=central, avg_factor=weight),
+            "loss_centerness": self.loss_centerness(logits, central, avg_factor=count),
+        }
+
+    def score_factors(self, output: DenseOutput) -> Tensor:
+        return output["centerness"].sigmoid().squeeze(-1)

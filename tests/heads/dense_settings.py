@@ -1,0 +1,49 @@
+"""A small instance of every registered dense head, for the contract that all of them keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SIZES = ((8, 12), (4, 6))
+STRIDES = [8, 16]
+ASSIGNER = {"type": "MaxIoUAssigner", "pos_iou_thr": 0.5, "neg_iou_thr": 0.4, "min_pos_iou": 0}
+TEST = {"nms_pre": 20, "score_thr": 0.0, "nms": {"type": "nms", "iou_threshold": 0.5}, "max_per_img": 10}
+ATSS = {"type": "ATSSAssigner", "topk": 3}
+NORM = {"type": "GN", "num_groups": 2}
+QUALITY = {"type": "QualityFocalLoss", "use_sigmoid": True, "beta": 2.0, "loss_weight": 1.0}
+
+
+def head(**settings: Any) -> dict[str, Any]:
+    """What all heads take."""
+    return {"in_channels": 8, "feat_channels": 8, "train_cfg": {"assigner": ASSIGNER}, "test_cfg": TEST, **settings}
+
+
+def anchor_head(**settings: Any) -> dict[str, Any]:
+    """Heads with several anchors per cell."""
+    anchors = {"type": "AnchorGenerator", "scales": [4], "ratios": [0.5, 1.0], "strides": STRIDES}
+    return head(anchor_generator=anchors, **settings)
+
+
+def single_anchor_head(**settings: Any) -> dict[str, Any]:
+    """Heads with one square anchor per cell, assigned by ATSS."""
+    anchors = {"type": "AnchorGenerator", "octave_base_scale": 4, "scales_per_octave": 1, "ratios": [1.0]}
+    shared = {"num_classes": 3, "stacked_convs": 1, "norm_cfg": NORM, "train_cfg": {"assigner": ATSS}}
+    return head(anchor_generator={**anchors, "strides": STRIDES}, **{**shared, **settings})
+
+
+GIOU = {"type": "GIoULoss", "loss_weight": 2.0}
+PLAIN: dict[str, dict[str, Any]] = {
+    "AnchorHead": anchor_head(num_classes=3),
+    "RPNHead": anchor_head(),
+    "RetinaHead": anchor_head(num_classes=3, stacked_convs=1),
+}
+"""Heads whose classification and box losses may be exchanged for any others."""
+
+HEADS: dict[str, dict[str, Any]] = {
+    **PLAIN,
+    "ATSSHead": single_anchor_head(loss_bbox=GIOU),
+    "FCOSHead": head(
+        num_classes=3, stacked_convs=1, norm_cfg=NORM, strides=STRIDES, regress_ranges=((-1, 48), (48, 1e8))
+    ),
+    "GFLHead": single_anchor_head(loss_cls=QUALITY, loss_bbox=GIOU),
+}
