@@ -54,6 +54,19 @@ def test_encode_bitmaps_of_noise_is_that_of_pycocotools(density):
     assert encode_bitmaps(masks) == [by_pycocotools(mask) for mask in masks]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_encode_bitmaps_of_random_rectangles_of_any_size_and_order_is_that_of_pycocotools(seed):
+    random = np.random.default_rng(seed)
+    masks = []
+    for _ in range(40):
+        mask = np.zeros(random.integers(1, 200, 2), bool)
+        for _ in range(random.integers(0, 4)):
+            (top, bottom), (left, right) = (np.sort(random.integers(0, side + 1, 2)) for side in mask.shape)
+            mask[top:bottom, left:right] ^= True
+        masks.append(mask if random.random() < 0.5 else np.asfortranarray(mask))
+    assert encode_bitmaps(masks) == [by_pycocotools(mask) for mask in masks]
+
+
 def test_encode_bitmaps_takes_numbers_and_slices():
     numbers = np.pad(np.full((8, 8), 7), 4)
     assert encode_bitmaps([numbers, numbers[::2, 1:]]) == [

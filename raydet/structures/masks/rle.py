@@ -15,7 +15,6 @@ import numpy as np
 _WORD = 64
 _ONE = np.uint64(1)
 _BLOCK = 16  # rows that are looked at together when empty ones are left out
-_MAX_DIGITS = 7
 
 
 def encode_bitmaps(masks: Sequence[Any] | np.ndarray) -> list[dict[str, Any]]:
@@ -93,8 +92,12 @@ def _runs(packed: Sequence[_Packed], sizes: np.ndarray) -> tuple[np.ndarray, np.
     owner = np.repeat(np.arange(len(packed)), np.diff(np.searchsorted(places, starts * _WORD)))
     rows = np.array([max(each.rows, 1) for each in packed])
     offsets = np.array([each.start for each in packed])
-    places -= starts[owner] * _WORD
-    places += places // rows[owner] * (sizes[:, 0] - rows)[owner] + offsets[owner]
+    missing = sizes[:, 0] - rows
+    if missing.any():
+        places -= (starts[:-1] * _WORD)[owner]
+        places += places // rows[owner] * missing[owner] + offsets[owner]
+    else:
+        places += (offsets - starts[:-1] * _WORD)[owner]
     total = sizes.prod(axis=1)
     inside = places < total[owner]  # a full last column ends where the padding begins
     places, owner = places[inside], owner[inside]
@@ -118,14 +121,14 @@ def _changed(words: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 def _set_bits(words: np.ndarray) -> np.ndarray:
     """Ascending numbers of the bits that are set."""
-    places = np.flatnonzero(words)
+    places = np.flatnonzero(words != 0)  # numpy finds bools much faster than numbers
     words = words[places]
     found = [np.zeros(0, np.int64)]
     while len(words):  # take the lowest bit off each word until none is left
         rest = words & (words - _ONE)
         lowest = np.frexp((words ^ rest).astype(np.float64))[1] - 1
         found.append(places * _WORD + lowest)
-        left = np.flatnonzero(rest)
+        left = np.flatnonzero(rest != 0)
         words, places = rest[left], places[left]
     return np.sort(np.concatenate(found), kind="stable")  # merges what is sorted already
 
@@ -138,15 +141,28 @@ def _texts(lengths: np.ndarray, firsts: np.ndarray) -> list[bytes]:
         heads = firsts[:-1] + skip
         heads = heads[heads < firsts[1:]]
         values[heads] = lengths[heads]
-    digits = np.zeros((len(values), _MAX_DIGITS), np.uint8)
-    rows = np.arange(len(values))
-    for place in range(_MAX_DIGITS):
+    sizes, digits = _digits(values)
+    starts = np.cumsum(sizes) - sizes
+    text = np.empty(int(sizes.sum(dtype=np.int64)), np.uint8)
+    for place, (rows, characters) in enumerate(digits):
+        text[starts[rows] + place] = characters
+    written = text.tobytes()
+    ends = np.append(starts, len(written))[firsts].tolist()
+    return [written[begin:end] for begin, end in pairwise(ends)]
+
+
+def _digits(values: np.ndarray) -> tuple[np.ndarray, list[tuple[Any, np.ndarray]]]:
+    """How many digits each value has, and for each place the values that have a digit there, and its characters."""
+    sizes = np.zeros(len(values), np.int64)
+    rows: Any = slice(None)  # nearly all values have one digit
+    numbers = np.arange(len(values))
+    digits = []
+    while len(values):
         low = values & 31
         values = values >> 5
         more = values != -(low >> 4)  # the highest bit of the last digit is the sign
-        digits[rows, place] = low + 32 * more + 48
-        rows, values = rows[more], values[more]
-    written = digits != 0
-    text = digits[written].tobytes()
-    ends = np.append(0, np.cumsum(np.count_nonzero(written, axis=1)))[firsts].tolist()
-    return [text[begin:end] for begin, end in pairwise(ends)]
+        sizes[rows] += 1
+        digits.append((rows, (low + 32 * more + 48).astype(np.uint8)))
+        left = np.flatnonzero(more)
+        rows, values = (numbers if isinstance(rows, slice) else rows)[left], values[left]
+    return sizes, digits
