@@ -1,6 +1,10 @@
 """The operators of `raydet_ops` under raydet's own name."""
 
 from raydet_ops import (
+    DeformConv2d,
+    DeformConv2dPack,
+    ModulatedDeformConv2d,
+    ModulatedDeformConv2dPack,
     RoIAlign,
     RoIPool,
     batched_nms,
@@ -15,6 +19,10 @@ from raydet_ops import (
 )
 
 __all__ = [
+    "DeformConv2d",
+    "DeformConv2dPack",
+    "ModulatedDeformConv2d",
+    "ModulatedDeformConv2dPack",
     "RoIAlign",
     "RoIPool",
     "batched_nms",

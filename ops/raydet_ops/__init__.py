@@ -3,6 +3,12 @@
 from raydet_ops import _library
 from raydet_ops._operator import OPERATORS, serves
 from raydet_ops.deform_conv import deform_conv2d, modulated_deform_conv2d
+from raydet_ops.deform_modules import (
+    DeformConv2d,
+    DeformConv2dPack,
+    ModulatedDeformConv2d,
+    ModulatedDeformConv2dPack,
+)
 from raydet_ops.focal import sigmoid_focal_loss
 from raydet_ops.nms import batched_nms, nms, nms_match
 from raydet_ops.roi import RoIAlign, RoIPool, roi_align, roi_pool
@@ -14,6 +20,10 @@ LIBRARIES = _library.load_all()
 __all__ = [
     "LIBRARIES",
     "OPERATORS",
+    "DeformConv2d",
+    "DeformConv2dPack",
+    "ModulatedDeformConv2d",
+    "ModulatedDeformConv2dPack",
     "RoIAlign",
     "RoIPool",
     "batched_nms",

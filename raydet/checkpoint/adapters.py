@@ -68,11 +68,23 @@ def adapt_keys(state_dict: Mapping[str, Any], wanted: Collection[str]) -> tuple[
     Returns:
         The state dict under our keys, and the name of the family when it was another one.
     """
+    state_dict = _move_offsets(state_dict, wanted)
     for adapter in ADAPTERS:
         if adapter.recognises(state_dict) and not adapter.recognises(wanted):
             renamed = ((adapter.to_ours(key), value) for key, value in state_dict.items())
             return OrderedDict((key, value) for key, value in renamed if key is not None), adapter.name
     return state_dict, None
+
+
+def _move_offsets(state_dict: Mapping[str, Any], wanted: Collection[str]) -> Mapping[str, Any]:
+    """What predicts the offsets of the deformable `conv2` was its neighbour `conv2_offset` in early files."""
+    moves = {
+        key: re.sub(r"_offset\.(weight|bias)$", r".conv_offset.\1", key) for key in state_dict if key not in wanted
+    }
+    moves = {old: new for old, new in moves.items() if new in wanted and new not in state_dict}
+    if not moves:
+        return state_dict
+    return OrderedDict((moves.get(key, key), value) for key, value in state_dict.items())
 
 
 _MOBILENET_V2_BLOCKS = (1, 2, 3, 4, 3, 3, 1)

@@ -6,6 +6,7 @@ from raydet.layers.base_module import BaseModule, ModuleDict, ModuleList, Sequen
 from raydet.layers.channels import make_divisible
 from raydet.layers.conv_module import BN, RELU, ConvModule, DepthwiseSeparableConvModule
 from raydet.layers.conv_variants import Conv2dAdaptivePadding, ConvWS2d
+from raydet.layers.criss_cross import CrissCrossAttention
 from raydet.layers.drop import Dropout, DropPath, drop_path
 from raydet.layers.factory import (
     Cfg,
@@ -32,10 +33,12 @@ from raydet.layers.init_functions import (
 from raydet.layers.init_log import update_init_info
 from raydet.layers.initializers import InitCfg, initialize
 from raydet.layers.inverted_residual import InvertedResidual
+from raydet.layers.merge_cells import BaseMergeCell, ConcatCell, GlobalPoolingCell, SumCell
 from raydet.layers.residual import RESNET_STAGES, BasicBlock, Bottleneck, ResidualBlock, ResLayer
 from raydet.layers.rf_search import Conv2dRFSearchOp
 from raydet.layers.scale import Scale
 from raydet.layers.squeeze_excitation import SELayer
+from raydet.layers.switchable_conv import ConvAWS2d, SAConv2d
 from raydet.layers.sync_bn import MMSyncBatchNorm, SyncBatchNorm
 from raydet.layers.upsample import PixelShufflePack
 
@@ -43,18 +46,23 @@ __all__ = [
     "BN",
     "RELU",
     "RESNET_STAGES",
+    "BaseMergeCell",
     "BaseModule",
     "BasicBlock",
     "Bottleneck",
     "Cfg",
     "Clamp",
+    "ConcatCell",
     "Conv2dAdaptivePadding",
     "Conv2dRFSearchOp",
+    "ConvAWS2d",
     "ConvModule",
     "ConvWS2d",
+    "CrissCrossAttention",
     "DepthwiseSeparableConvModule",
     "DropPath",
     "Dropout",
+    "GlobalPoolingCell",
     "HSigmoid",
     "InitCfg",
     "InvertedResidual",
@@ -64,9 +72,11 @@ __all__ = [
     "PixelShufflePack",
     "ResLayer",
     "ResidualBlock",
+    "SAConv2d",
     "SELayer",
     "Scale",
     "Sequential",
+    "SumCell",
     "Swish",
     "SyncBatchNorm",
     "bias_init_with_prob",

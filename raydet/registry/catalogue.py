@@ -264,6 +264,8 @@ LAYERS = {
     **_at("torch.nn", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d", "ConvTranspose3d", Conv="Conv2d"),
     **_at("torch.nn", deconv="ConvTranspose2d", deconv3d="ConvTranspose3d"),
     **_at("raydet.layers.conv_variants", "Conv2dAdaptivePadding", ConvWS="ConvWS2d"),
+    **_at("raydet.layers.switchable_conv", ConvAWS="ConvAWS2d", SAC="SAConv2d"),
+    **_at("raydet_ops", DCN="DeformConv2dPack", DCNv2="ModulatedDeformConv2dPack"),
     # normalisation
     **_at("torch.nn", BN="BatchNorm2d", BN1d="BatchNorm1d", BN2d="BatchNorm2d", BN3d="BatchNorm3d"),
     **_at("torch.nn", GN="GroupNorm", LN="LayerNorm", IN="InstanceNorm2d"),
@@ -280,6 +282,7 @@ LAYERS = {
     **_at("raydet.layers.drop", "Dropout", "DropPath"),
     # blocks that configs name
     **_at("raydet.layers.conv_module", "ConvModule"),
+    **_at("raydet.layers.criss_cross", "CrissCrossAttention"),
     # pooling of regions
     **_at("raydet_ops", "RoIAlign", "RoIPool"),
 }

@@ -72,3 +72,11 @@ def test_rules_undo_themselves(leaf):
 def test_dots_in_templates_are_literal():
     adapter = KeyAdapter("x", (), rules=(("a.b.{leaf}", "c.{leaf}"),))
     assert adapter.to_ours("axb.w") == "axb.w"
+
+
+def test_offsets_of_the_first_deformable_convolutions_stand_beside_them():
+    wanted = ["conv2.weight", "conv2.conv_offset.weight", "conv2.conv_offset.bias", "conv3_offset.weight"]
+    state = {"conv2.weight": 1, "conv2_offset.weight": 2, "conv2_offset.bias": 3, "conv3_offset.weight": 4}
+    assert adapt_keys(state, wanted) == (dict(zip(wanted, (1, 2, 3, 4), strict=True)), None)
+    present = {"conv2_offset.weight": 1, "conv2.conv_offset.weight": 2}
+    assert adapt_keys(present, wanted) == (present, None)
