@@ -1,6 +1,6 @@
 """Data sets, the plan of which sample comes when, and the carriers that bring batches to the training loop."""
 
-from raydet.datasets.bad_samples import BadSampleCounter, BadSamplePolicy, list_in
+from raydet.datasets.bad_samples import BadSampleCounter, BadSamplePolicy, list_file, list_in
 from raydet.datasets.builder import DATASETS, PIPELINES, build_dataset
 from raydet.datasets.carrier import Carrier, LoaderCarrier
 from raydet.datasets.cityscapes import CityscapesDataset
@@ -92,6 +92,7 @@ __all__ = [
     "collate",
     "drawn_from",
     "get_loading_pipeline",
+    "list_file",
     "list_in",
     "loader_settings",
     "make_plan",

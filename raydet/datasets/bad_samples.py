@@ -25,7 +25,7 @@ class BadSamplePolicy:
     Attributes:
         kind: "fail" stops with the name of the file, "skip" takes another sample instead, "placeholder" a black image
             without objects.
-        quota: the fraction of all samples seen that may be bad; one is always allowed.
+        quota: the fraction of the samples that all ranks have seen that may be bad; one is always allowed.
     """
 
     kind: str = "fail"
@@ -45,6 +45,18 @@ class BadSamplePolicy:
         if unknown:
             raise ValueError(f"data.bad_samples has the keys policy and quota, got {sorted(unknown)}")
         return cls(settings.get("policy", "fail"), settings.get("quota", 0.001))
+
+    def complaint(self, seen: int, bad: int, last: str) -> str | None:
+        """What to end a run with, None while there are not too many bad samples.
+
+        Args:
+            seen: samples so far.
+            bad: those of them that were bad.
+            last: what was wrong with the last one.
+        """
+        if bad <= max(1.0, self.quota * seen):
+            return None
+        return f"{bad} of {seen} samples are bad, data.bad_samples.quota allows {self.quota:.2%}; the last one: {last}"
 
 
 def describe(dataset: Any, index: int, error: Exception) -> dict[str, Any]:
@@ -79,23 +91,32 @@ class BadSampleCounter:
     Args:
         policy: its quota counts.
         on_bad_samples: called with the records of each batch that has some; see `list_in`.
+        alone: there are no other ranks. With others, whoever can ask them all judges, so that all end together.
+
+    Attributes:
+        seen: samples so far.
+        bad: those of them that were bad.
+        last: what was wrong with the last one.
     """
 
     def __init__(
         self,
         policy: BadSamplePolicy,
         on_bad_samples: Callable[[Sequence[Mapping[str, Any]]], None] | None = None,
+        alone: bool = True,
     ) -> None:
         self.policy = policy
         self.on_bad_samples = on_bad_samples
+        self.alone = alone
         self.seen = 0
         self.bad = 0
+        self.last = ""
 
     def check(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Take the records out of a batch.
 
         Raises:
-            BadSampleError: more are bad than the quota allows.
+            BadSampleError: more are bad than the quota allows, and there are no other ranks to ask.
         """
         records = batch.pop(BAD_SAMPLES, [])
         self.seen += _num_samples(batch)
@@ -106,11 +127,10 @@ class BadSampleCounter:
             LOGGER.log(logging.WARNING, "bad sample %s (%s): %s", record["index"], record["file"], record["error"])
         if self.on_bad_samples is not None:
             self.on_bad_samples(records)
-        if self.bad > max(1.0, self.policy.quota * self.seen):
-            raise BadSampleError(
-                f"{self.bad} of {self.seen} samples are bad, data.bad_samples.quota allows {self.policy.quota:.2%}; "
-                f"the last one: {records[-1]['error']}"
-            )
+        self.last = str(records[-1]["error"])
+        complaint = self.policy.complaint(self.seen, self.bad, self.last)
+        if self.alone and complaint is not None:
+            raise BadSampleError(complaint)
         return batch
 
 
@@ -120,13 +140,18 @@ def _num_samples(batch: Mapping[str, Any]) -> int:
     return len(field[0] if isinstance(field, list) and field and isinstance(field[0], list) else field)
 
 
+def list_file(folder: str | Path, rank: int = 0) -> Path:
+    """`bad_samples.jsonl` in a run folder; ranks other than 0 have files of their own until the lists are merged."""
+    return Path(folder) / ("bad_samples.jsonl" if rank == 0 else f"bad_samples.rank{rank}.jsonl")
+
+
 def list_in(folder: str | Path, rank: int = 0) -> Callable[[Sequence[Mapping[str, Any]]], None]:
-    """A callback that appends records to `bad_samples.jsonl` in a run folder (other ranks have files of their own)."""
-    path = Path(folder) / ("bad_samples.jsonl" if rank == 0 else f"bad_samples.rank{rank}.jsonl")
+    """A callback that appends the records of one rank to its list in a run folder."""
+    path = list_file(folder, rank)
 
     def append(records: Sequence[Mapping[str, Any]]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
-            file.writelines(json.dumps(record) + "\n" for record in records)
+            file.writelines(json.dumps({**record, "rank": rank}) + "\n" for record in records)
 
     return append

@@ -17,7 +17,10 @@ from raydet.datasets.slabs import FilledSlab, SlabPost, SlabWriter
 
 @runtime_checkable
 class Carrier(Protocol):
-    """Where a training loop gets its batches from."""
+    """Where a training loop gets its batches from.
+
+    One that replaces bad samples has a `counter` of them, a `BadSampleCounter`.
+    """
 
     dataset: Any
 
@@ -82,7 +85,7 @@ class LoaderCarrier:
         self.plan = plan
         self._cursor = PlanCursor(plan, rank)
         self._bad_samples = bad_samples
-        self._counter = BadSampleCounter(bad_samples or BadSamplePolicy(), on_bad_samples)
+        self.counter = BadSampleCounter(bad_samples or BadSamplePolicy(), on_bad_samples, plan.world_size == 1)
         self._defer_normalization = defer_normalization
         self._num_workers, self._prefetch, self._persistent = num_workers, prefetch, persistent
         self._open()
@@ -117,7 +120,7 @@ class LoaderCarrier:
             self._open()
         self._cursor.epoch, self._cursor.start = epoch, start
         for batch in self._loader:
-            yield self._counter.check(batch.open() if isinstance(batch, FilledSlab) else batch)
+            yield self.counter.check(batch.open() if isinstance(batch, FilledSlab) else batch)
 
     def close(self) -> None:
         self._loader = None

@@ -66,7 +66,11 @@ class Dialect(NamedTuple):
         images, categories = content["images"], content.get("categories", [])
         if self.image is not None:
             images = [_named(path, self.image, each) for each in images]
-        return {**content, "images": images, "categories": self.categories(categories) if self.categories else categories}
+        return {
+            **content,
+            "images": images,
+            "categories": self.categories(categories) if self.categories else categories,
+        }
 
     def texts(self, texts: _Texts, path: str) -> _Texts:
         """The same for a file that is cut; one record is a Python object at a time."""

@@ -88,6 +88,7 @@ class _Timed:
 
     def __init__(self, carrier: Carrier, reporter: Reporter) -> None:
         self.dataset = carrier.dataset
+        self.counter = getattr(carrier, "counter", None)
         self._carrier = carrier
         self._reporter: Reporter | None = reporter
 

@@ -68,7 +68,7 @@ class StreamCarrier:
         self.plan = plan
         self._rank = rank
         self._pool = pool or ActorPool()
-        self._counter = BadSampleCounter(bad_samples or BadSamplePolicy(), on_bad_samples)
+        self.counter = BadSampleCounter(bad_samples or BadSamplePolicy(), on_bad_samples, plan.world_size == 1)
         self._bad_samples = bad_samples
         self._defer_normalization = defer_normalization
         self._epochs = epochs
@@ -93,7 +93,7 @@ class StreamCarrier:
             if position != (epoch, number):
                 raise RuntimeError(f"the data stream gave {position} in the place of batch {number} of epoch {epoch}")
             self._next = (epoch, number + 1) if number + 1 < len(self) else (epoch + 1, 0)
-            yield self._counter.check(batch)
+            yield self.counter.check(batch)
 
     def open(self, epoch: int, start: int = 0) -> None:
         """Begin to read at a position, unless the stream stands there already and the data set is as it was."""

@@ -14,6 +14,7 @@ from torch import nn
 from raydet.checkpoint import load_checkpoint
 from raydet.config import Config, compat_cfg, ensure_valid, update_data_root
 from raydet.datasets import Carrier, build_carrier, to_device
+from raydet.engine.bad_samples import judge_bad_samples
 from raydet.engine.data import MakeCarrier, carrier_for, evaluation_dataset
 from raydet.engine.environment import Environment, LocalEnvironment, check_work_dir
 from raydet.engine.hooks.rf_search import restore_rates, rfnext_init_model
@@ -49,7 +50,11 @@ def run_test(model: nn.Module, carrier: Carrier, environment: Environment) -> li
 
 @torch.no_grad()
 def predict_share(model: nn.Module, carrier: Carrier, environment: Environment) -> list[Any]:
-    """Results of the samples of this rank, see `run_test`."""
+    """Results of the samples of this rank, see `run_test`.
+
+    Raises:
+        BadSampleError: more samples are bad than the quota allows, on all ranks together.
+    """
     model = unwrap(model)
     model.eval()
     results: list[Any] = []
@@ -63,6 +68,7 @@ def predict_share(model: nn.Module, carrier: Carrier, environment: Environment) 
             display.advance(len(found))
     finally:
         display.close()
+    judge_bad_samples(carrier, environment)
     return results
 
 
@@ -119,7 +125,7 @@ def evaluate_detector(
     if out is not None:
         check_ending(out)
     cfg = _ready(cfg)
-    environment = environment or LocalEnvironment(_work_dir(cfg, work_dir), device)
+    environment = environment or LocalEnvironment(work_dir_of(cfg, work_dir), device)
     check_work_dir(environment.work_dir)
     logger = get_logger(log_level=cfg.get("log_level", "INFO"), rank=environment.rank)
     dataset = evaluation_dataset(cfg, split)
@@ -235,7 +241,8 @@ def _as_json(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be written as json")
 
 
-def _work_dir(cfg: Config, work_dir: str | Path | None) -> Path:
+def work_dir_of(cfg: Config, work_dir: str | Path | None) -> Path:
+    """The folder for the results of a test: `work_dir`, else the config's, else one named like the config."""
     name = Path(cfg.filename).stem if cfg.filename else "test"
     return Path(work_dir or cfg.get("work_dir") or Path("work_dirs", name))
 

@@ -15,6 +15,7 @@ from raydet import __version__
 from raydet.checkpoint import remove_leftovers
 from raydet.config import Config, compat_cfg, ensure_valid, update_data_root
 from raydet.engine.acceleration import CompileCountHook, accelerate, compile_options
+from raydet.engine.bad_samples import BadSampleHook
 from raydet.engine.base_runner import BaseRunner
 from raydet.engine.data import MakeCarrier, carrier_for, evaluation_dataset, training_datasets
 from raydet.engine.environment import Environment, check_work_dir, from_rank_0
@@ -107,6 +108,8 @@ def run_training(cfg: Config, environment: Environment, make_carrier: MakeCarrie
             closing.callback(carrier.close)
         with phases.measure("data"):
             _register_hooks(runner, cfg, environment, make_carrier, phases, closing)
+            if environment.world_size > 1:
+                runner.register_hook(BadSampleHook(carriers), "HIGH")
         if start.checkpoint is not None:
             runner.resume(start.checkpoint, source=start.source)
             start.checkpoint = None  # half a gigabyte that nobody needs from here on

@@ -72,7 +72,7 @@ def test_counter_stops_the_run_beyond_the_quota(tmp_path: Path) -> None:
     with pytest.raises(BadSampleError, match=r"3 of 26 samples are bad.*10"):
         counter.check({"img": torch.zeros(2, 1), BAD_SAMPLES: [record]})
     lines = (tmp_path / "run" / "bad_samples.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [record] * 3
+    assert [json.loads(line) for line in lines] == [{**record, "rank": 0}] * 3
 
 
 def test_counter_counts_images_not_augmentations() -> None:
