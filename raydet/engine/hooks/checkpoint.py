@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from raydet.checkpoint import remove_checkpoint
+from raydet.checkpoint.store import CheckpointStore
 from raydet.engine.hooks.base import Hook
-from raydet.engine.hooks.text_logger import check_disk
+from raydet.engine.hooks.folders import check_backend, place_checkpoints
 
 
 class CheckpointHook(Hook):
@@ -19,10 +21,12 @@ class CheckpointHook(Hook):
         by_epoch: count epochs, else iterations (also in the middle of an epoch).
         save_optimizer: also save the optimiser, which resuming needs.
         out_dir: folder of the checkpoints, inside which a folder is named like the work dir; the work dir when None.
+            With a URI such as `s3://bucket/runs` they are sent there while training goes on, and only the newest one
+            stays in the work dir, where a run that is resumed looks for it.
         max_keep_ckpts: how many of this hook's checkpoints are kept; -1 for all.
         save_last: save at the end of the run as well.
         sync_buffer: accepted for 2.x configs; batch norm statistics of rank 0 are saved.
-        file_client_args: None or `dict(backend="disk")`; remote folders belong to the storage of the run.
+        file_client_args: accepted for 2.x configs; `out_dir` says where the folder is.
         **kwargs: passed to `runner.save_checkpoint`, such as `meta`, `filename_tmpl` or `create_symlink`.
     """
 
@@ -38,7 +42,7 @@ class CheckpointHook(Hook):
         file_client_args: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        check_disk(file_client_args)
+        check_backend(file_client_args, out_dir)
         self.interval = interval
         self.by_epoch = by_epoch
         self.save_optimizer = save_optimizer
@@ -46,13 +50,11 @@ class CheckpointHook(Hook):
         self.max_keep_ckpts = max_keep_ckpts
         self.save_last = save_last
         self.args = kwargs
+        self._store: CheckpointStore | None = None
         self.filename_tmpl: str = kwargs.get("filename_tmpl") or ("epoch_{}.pth" if by_epoch else "iter_{}.pth")
 
     def before_run(self, runner: Any) -> None:
-        if not self.out_dir:
-            self.out_dir = str(runner.work_dir)
-        elif Path(self.out_dir) != Path(runner.work_dir) and Path(self.out_dir).name != Path(runner.work_dir).name:
-            self.out_dir = str(Path(self.out_dir, Path(runner.work_dir).name))
+        self.out_dir, self._store = place_checkpoints(self.out_dir, runner)
 
     def after_train_epoch(self, runner: Any) -> None:
         due = self.every_n_epochs(runner, self.interval) or (self.save_last and self.is_last_epoch(runner))
@@ -65,6 +67,10 @@ class CheckpointHook(Hook):
         if not self.by_epoch and due:
             runner.logger.info(f"Saving checkpoint at {runner.iter + 1} iterations")
             self._save(runner, runner.iter + 1)
+
+    def after_run(self, runner: Any) -> None:
+        if self._store is not None:
+            self._store.close()
 
     def _save(self, runner: Any, number: int) -> None:
         assert self.out_dir is not None
@@ -79,13 +85,18 @@ class CheckpointHook(Hook):
             **arguments,
         )
         runner.note_checkpoint(path)
+        if self._store is not None:
+            self._store.send(path)
         if runner.rank == 0 and self.max_keep_ckpts > 0:
             self._remove_old(number)
 
     def _remove_old(self, number: int) -> None:
         """Remove what is older than the newest `max_keep_ckpts`, up to the first gap."""
-        for old in range(number - self.max_keep_ckpts * self.interval, 0, -self.interval):
-            path = Path(self.out_dir or ".", self.filename_tmpl.format(old))
-            if not path.exists():
-                break
+        old = range(number - self.max_keep_ckpts * self.interval, 0, -self.interval)
+        names = (self.filename_tmpl.format(each) for each in old)
+        if self._store is not None:
+            self._store.remove(names)
+            return
+        paths = (Path(self.out_dir or ".", name) for name in names)
+        for path in takewhile(Path.exists, paths):
             remove_checkpoint(path)

@@ -13,9 +13,10 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from raydet.checkpoint import remove_checkpoint
+from raydet.checkpoint.store import CheckpointStore
 from raydet.engine.hooks.base import Hook
+from raydet.engine.hooks.folders import check_backend, place_checkpoints
 from raydet.engine.hooks.logger import LoggerHook
-from raydet.engine.hooks.text_logger import check_disk
 from raydet.engine.parallel import unwrap
 from raydet.engine.random import load_random_state, random_state
 from raydet.engine.shares import collect_results, measure_shares, stays_in_shares
@@ -38,8 +39,8 @@ class EvalHook(Hook):
         test_fn: `(model, carrier) -> results in the order of the data set`, instead of the usual test run.
         greater_keys: metrics for which greater is better.
         less_keys: metrics for which less is better.
-        out_dir: folder of the best checkpoint, inside which a folder is named like the work dir.
-        file_client_args: None or `dict(backend="disk")`.
+        out_dir: folder of the best checkpoint, as in `CheckpointHook`; a URI sends it there as well.
+        file_client_args: accepted for 2.x configs.
         dynamic_intervals: pairs `(from epoch, interval)` that replace `interval` later on.
         **eval_kwargs: passed to `dataset.evaluate`, such as `metric="bbox"`.
 
@@ -67,7 +68,7 @@ class EvalHook(Hook):
         dynamic_intervals: Sequence[tuple[int, int]] | None = None,
         **eval_kwargs: Any,
     ) -> None:
-        check_disk(file_client_args)
+        check_backend(file_client_args, out_dir)
         _check_numbers(interval, start)
         if not hasattr(dataloader, "dataset"):
             raise TypeError(f"EvalHook needs a carrier with a dataset, got {type(dataloader).__name__}")
@@ -77,6 +78,7 @@ class EvalHook(Hook):
         self.by_epoch = by_epoch
         self.test_fn = test_fn
         self.out_dir = out_dir
+        self._store: CheckpointStore | None = None
         self.eval_kwargs = eval_kwargs
         self.initial_flag = True
         self.keep_results = False
@@ -92,10 +94,7 @@ class EvalHook(Hook):
         self.dynamic_milestones, self.dynamic_intervals = [s for s, _ in stages], [i for _, i in stages]
 
     def before_run(self, runner: Any) -> None:
-        if not self.out_dir:
-            self.out_dir = str(runner.work_dir)
-        elif Path(self.out_dir) != Path(runner.work_dir) and Path(self.out_dir).name != Path(runner.work_dir).name:
-            self.out_dir = str(Path(self.out_dir, Path(runner.work_dir).name))
+        self.out_dir, self._store = place_checkpoints(self.out_dir, runner)
 
     def before_train_epoch(self, runner: Any) -> None:
         if self.by_epoch:
@@ -194,6 +193,10 @@ class EvalHook(Hook):
             self._do_evaluate(runner)
         self.initial_flag = False
 
+    def after_run(self, runner: Any) -> None:
+        if self._store is not None:
+            self._store.close()
+
     def _choose_interval(self, progress: int) -> None:
         self.interval = self.dynamic_intervals[bisect(self.dynamic_milestones, progress + 1) - 1]
 
@@ -216,10 +219,20 @@ class EvalHook(Hook):
         previous = messages.get("best_ckpt")
         messages.update(best_score=score, best_ckpt=str(path))
         runner.save_checkpoint(path.parent, filename_tmpl=path.name, create_symlink=False, random_states=states)
-        if previous is not None and previous != str(path):
-            remove_checkpoint(Path(previous))
+        self._replace(Path(previous) if previous is not None else path, path)
         runner.logger.info(f"Now best checkpoint is saved as {path.name}.")
         runner.logger.info(f"Best {self.key_indicator} is {score:0.4f} at {count} {unit}.")
+
+    def _replace(self, previous: Path, path: Path) -> None:
+        """Keep the best checkpoint in the place of the one before."""
+        if self._store is not None:
+            self._store.send(path, previous)
+        if previous == path:
+            return
+        if self._store is not None:
+            self._store.remove([previous.name])
+        else:
+            remove_checkpoint(previous)
 
 
 class DistEvalHook(EvalHook):

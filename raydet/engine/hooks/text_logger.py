@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from raydet.engine.hooks.folders import check_backend, copy_into, folder_below
 from raydet.engine.hooks.logger import LoggerHook
 from raydet.engine.logging import redact
+from raydet.transforms.object_store import shown
 
 _NOT_IN_TEXT = ("mode", "Epoch", "iter", "lr", "time", "data_time", "memory", "epoch")
 
@@ -23,10 +24,10 @@ class TextLoggerHook(LoggerHook):
 
     Args:
         interval_exp_name: iterations between lines that repeat the name of the run.
-        out_dir: folder to which the log files are copied at the end, under the name of the work dir.
+        out_dir: folder or URI to which the log files are copied at the end, under the name of the work dir.
         out_suffix: endings of the files that are copied.
         keep_local: keep the files in the work dir after copying them.
-        file_client_args: None or `dict(backend="disk")`; remote folders belong to the storage of the run.
+        file_client_args: accepted for 2.x configs; `out_dir` says where the folder is.
         **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
@@ -40,7 +41,7 @@ class TextLoggerHook(LoggerHook):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        check_disk(file_client_args)
+        check_backend(file_client_args, out_dir)
         self.interval_exp_name = interval_exp_name
         self.out_dir = out_dir
         self.out_suffix = out_suffix if isinstance(out_suffix, str) else tuple(out_suffix)
@@ -103,14 +104,15 @@ class TextLoggerHook(LoggerHook):
         return f"{where}\t{', '.join(parts)}"
 
     def after_run(self, runner: Any) -> None:
-        if self.out_dir is None or runner.rank != 0:
+        folder = folder_below(self.out_dir, runner.work_dir)
+        if runner.rank != 0 or folder == str(runner.work_dir):
             return
-        folder = Path(self.out_dir, Path(runner.work_dir).name)
-        folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(Path(runner.work_dir).iterdir()):
             if path.name.endswith(self.out_suffix):
-                (shutil.copy2 if self.keep_local else shutil.move)(path, folder / path.name)
-                runner.logger.info(f"copied {path} to {folder}")
+                copy_into(path, folder)
+                runner.logger.info(f"copied {path} to {shown(folder)}")
+                if not self.keep_local:
+                    path.unlink()
 
     def state_dict(self) -> dict[str, Any]:
         return {"time_sec_tot": self.time_sec_tot, "start_iter": self.start_iter}
@@ -138,15 +140,6 @@ class TextLoggerHook(LoggerHook):
         if "memory" in record:
             parts.append(f"memory: {record['memory']}")
         return parts
-
-
-def check_disk(file_client_args: Mapping[str, Any] | None) -> None:
-    """Raise ValueError for 2.x file clients other than the disk."""
-    if file_client_args is not None and file_client_args.get("backend") not in ("disk", None):
-        raise ValueError(
-            f"file_client_args={dict(file_client_args)!r} is not supported here; name a remote folder as the storage "
-            "of the whole run instead"
-        )
 
 
 def _rounded(value: Any) -> Any:
