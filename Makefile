@@ -46,7 +46,7 @@ shape: $(READY)
 	$(BIN)/python tools/shape.py
 
 bench: $(READY)
-	$(BIN)/python tools/bench_step.py && $(BIN)/python tools/bench_engine.py && $(BIN)/python tools/bench_ray.py
+	$(BIN)/python tools/bench_step.py && $(BIN)/python tools/bench_engine.py --out docs/numbers/engine.csv && $(BIN)/python tools/bench_ray.py
 
 bench-ops: $(READY)
 	$(BIN)/python -m tools.bench_ops
