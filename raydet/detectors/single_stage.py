@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -13,8 +13,8 @@ from raydet.registry import HEADS
 from raydet.structures import Batch, Detections
 
 
-class SingleStageDetector(BaseDetector):
-    """Backbone, optional neck, one dense head. RetinaNet and its kin are names for it.
+class OneHead:
+    """What a detector with one dense head does: mix it in before `BaseDetector`.
 
     Args:
         backbone: part or dict.
@@ -26,6 +26,8 @@ class SingleStageDetector(BaseDetector):
         init_cfg: weight initialisation.
     """
 
+    features: Callable[[Tensor], tuple[Tensor, ...]]
+
     def __init__(
         self,
         backbone: Any,
@@ -36,25 +38,34 @@ class SingleStageDetector(BaseDetector):
         pretrained: str | None = None,
         init_cfg: Any = None,
     ) -> None:
-        super().__init__(backbone, neck, pretrained, init_cfg)
+        super().__init__(backbone, neck, pretrained, init_cfg)  # type: ignore[call-arg]
         self.bbox_head = HEADS.build(with_settings(bbox_head, train_cfg, test_cfg))
 
     @property
     def num_classes(self) -> int:
+        """`K`."""
         return int(self.bbox_head.num_classes)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Losses of a batch with ground truth."""
         losses: dict[str, Tensor] = self.bbox_head.loss(self.features(batch.images), batch)
         return losses
 
     def predict(self, batch: Batch, rescale: bool) -> list[Detections]:
+        """Detections of every image."""
         found: list[Detections] = self.bbox_head.predict(self.features(batch.images), batch.metas, rescale)
         return found
 
     def predict_augmented(self, batches: Sequence[Batch], rescale: bool) -> Detections:
+        """Detections of one image from several views of it."""
         feats = [self.features(batch.images) for batch in batches]
         found: Detections = self.bbox_head.predict_augmented(feats, [batch.metas[0] for batch in batches], rescale)
         return found
 
     def forward_dummy(self, img: Tensor) -> Any:
+        """What the head returns for images."""
         return self.bbox_head(self.features(img))
+
+
+class SingleStageDetector(OneHead, BaseDetector):
+    """Backbone, optional neck, one dense head. RetinaNet and its kin are names for it."""

@@ -14,6 +14,16 @@ def _at(module: str, *names: str, **renamed: str) -> dict[str, str]:
 
 BACKBONES = {
     **_at("raydet.backbones.resnet", "ResNet", "ResNetV1d"),
+    **_at("raydet.backbones.resnext", "ResNeXt"),
+    **_at("raydet.backbones.regnet", "RegNet"),
+    **_at("raydet.backbones.res2net", "Res2Net"),
+    **_at("raydet.backbones.resnest", "ResNeSt"),
+    **_at(
+        "raydet.backbones.detectors_resnet",
+        "DetectoRS_ResNet",
+        DetectoRS_ResNeXt="DetectoRS_ResNet",
+    ),
+    **_at("raydet.backbones.trident_resnet", "TridentResNet"),
     **_at("raydet.backbones.mobilenet_v2", "MobileNetV2"),
 }
 NECKS = _at("raydet.necks.fpn", "FPN")
@@ -26,6 +36,7 @@ HEADS = {
     **_at("raydet.heads.dense.fcos", "FCOSHead"),
     **_at("raydet.heads.dense.atss", "ATSSHead"),
     **_at("raydet.heads.dense.gfl", "GFLHead"),
+    **_at("raydet.heads.dense.ld", "LDHead"),
     **_at("raydet.heads.roi.standard", "StandardRoIHead"),
     **_at("raydet.heads.roi.bbox", "BBoxHead", "ConvFCBBoxHead", "Shared2FCBBoxHead", "Shared4Conv1FCBBoxHead"),
     **_at("raydet.heads.mask.fcn", "FCNMaskHead"),
@@ -40,6 +51,7 @@ DETECTORS = {
         GFL="SingleStageDetector",
         RetinaNet="SingleStageDetector",
     ),
+    **_at("raydet.detectors.distillation", "KnowledgeDistillationSingleStageDetector"),
     **_at("raydet.detectors.rpn", "RPN"),
     **_at(
         "raydet.detectors.two_stage",
@@ -279,10 +291,13 @@ LAYERS = {
     **_at("torch.nn", zero="ZeroPad2d", reflect="ReflectionPad2d", replicate="ReplicationPad2d", Linear="Linear"),
     **_at("torch.nn", nearest="Upsample", bilinear="Upsample"),
     **_at("raydet.layers.upsample", pixel_shuffle="PixelShufflePack"),
+    **_at("raydet_ops", carafe="CARAFEPack"),
     **_at("raydet.layers.drop", "Dropout", "DropPath"),
     # blocks that configs name
     **_at("raydet.layers.conv_module", "ConvModule"),
     **_at("raydet.layers.criss_cross", "CrissCrossAttention"),
+    # attention
+    **_at("raydet_ops", "MultiScaleDeformableAttention"),
     # pooling of regions
     **_at("raydet_ops", "RoIAlign", "RoIPool"),
 }

@@ -45,5 +45,6 @@ HEADS: dict[str, dict[str, Any]] = {
     "FCOSHead": head(
         num_classes=3, stacked_convs=1, norm_cfg=NORM, strides=STRIDES, regress_ranges=((-1, 48), (48, 1e8))
     ),
+    "LDHead": single_anchor_head(loss_cls=QUALITY, loss_bbox=GIOU, loss_ld={"type": "KnowledgeDistillationKLDivLoss"}),
     "GFLHead": single_anchor_head(loss_cls=QUALITY, loss_bbox=GIOU),
 }
