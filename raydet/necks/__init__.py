@@ -1,5 +1,10 @@
 """Necks: between the backbone and the heads."""
 
+from raydet.necks.channel_mapper import ChannelMapper
+from raydet.necks.dilated_encoder import DilatedEncoder
 from raydet.necks.fpn import FPN
+from raydet.necks.pafpn import PAFPN
+from raydet.necks.ssd_neck import SSDNeck
+from raydet.necks.yolo_neck import YOLOV3Neck
 
-__all__ = ["FPN"]
+__all__ = ["FPN", "PAFPN", "ChannelMapper", "DilatedEncoder", "SSDNeck", "YOLOV3Neck"]

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from raydet.layers import BaseModule, Cfg, ConvModule, InitCfg
+from raydet.necks.parts import XAVIER, check_levels, end_of_levels
 
-_XAVIER: Cfg = {"type": "Xavier", "layer": "Conv2d", "distribution": "uniform"}
 _NEAREST: Cfg = {"mode": "nearest"}
 _SOURCES = ("on_input", "on_lateral", "on_output")
 
@@ -49,7 +49,7 @@ class FPN(BaseModule):
         norm_cfg: Cfg | None = None,
         act_cfg: Cfg | None = None,
         upsample_cfg: Cfg = _NEAREST,
-        init_cfg: InitCfg = _XAVIER,
+        init_cfg: InitCfg = XAVIER,
     ) -> None:
         super().__init__(init_cfg)
         self.in_channels = list(in_channels)
@@ -57,7 +57,7 @@ class FPN(BaseModule):
         self.num_ins = len(self.in_channels)
         self.num_outs = num_outs
         self.start_level = start_level
-        self.backbone_end_level = _end_level(self.num_ins, num_outs, start_level, end_level)
+        self.backbone_end_level = end_of_levels(self.num_ins, num_outs, start_level, end_level)
         self.add_extra_convs = _extra_source(add_extra_convs)
         self.relu_before_extra_convs = relu_before_extra_convs
         self.no_norm_on_lateral = no_norm_on_lateral
@@ -78,16 +78,19 @@ class FPN(BaseModule):
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Map one `(N, in_channels[l], H_l, W_l)` per input level to `num_outs` maps `(N, out_channels, h, w)`."""
-        if len(inputs) != self.num_ins:
-            raise ValueError(f"FPN was built for {self.num_ins} input levels, got {len(inputs)}")
+        check_levels(self, inputs, self.num_ins)
         used = inputs[self.start_level : self.backbone_end_level]
         laterals = [conv(x) for conv, x in zip(self.lateral_convs, used, strict=True)]
         for level in range(len(laterals) - 1, 0, -1):
             laterals[level - 1] = laterals[level - 1] + self._enlarge(laterals[level], laterals[level - 1])
-        outs = [conv(x) for conv, x in zip(self.fpn_convs, laterals, strict=False)]
+        outs = self._refine([conv(x) for conv, x in zip(self.fpn_convs, laterals, strict=False)])
         if self.num_outs > len(outs):
             self._extend(outs, {"on_input": used[-1], "on_lateral": laterals[-1], "on_output": outs[-1]})
         return tuple(outs)
+
+    def _refine(self, outs: list[Tensor]) -> list[Tensor]:
+        """What a subclass adds to the pyramid before the extra levels come."""
+        return outs
 
     def _enlarge(self, x: Tensor, like: Tensor) -> Tensor:
         """Enlarge `x` by the configured factor, or to the size of `like`."""
@@ -105,22 +108,6 @@ class FPN(BaseModule):
         for conv in self.fpn_convs[first:]:
             source = sources[self.add_extra_convs] if len(outs) == first else outs[-1]
             outs.append(conv(F.relu(source) if self.relu_before_extra_convs and len(outs) > first else source))
-
-
-def _end_level(num_ins: int, num_outs: int, start_level: int, end_level: int) -> int:
-    """One past the last input level used."""
-    if end_level in (-1, num_ins - 1):
-        if num_outs < num_ins - start_level:
-            raise ValueError(f"num_outs must be at least {num_ins - start_level} (levels used), got {num_outs}")
-        return num_ins
-    if not start_level <= end_level < num_ins:
-        raise ValueError(f"end_level must be -1 or in [{start_level}, {num_ins - 1}], got {end_level}")
-    if num_outs != end_level - start_level + 1:
-        raise ValueError(
-            f"with end_level={end_level} there are no extra levels: num_outs must be {end_level - start_level + 1}, "
-            f"got {num_outs}"
-        )
-    return end_level + 1
 
 
 def _extra_source(add_extra_convs: bool | str) -> str:

@@ -26,7 +26,14 @@ BACKBONES = {
     **_at("raydet.backbones.trident_resnet", "TridentResNet"),
     **_at("raydet.backbones.mobilenet_v2", "MobileNetV2"),
 }
-NECKS = _at("raydet.necks.fpn", "FPN")
+NECKS = {
+    **_at("raydet.necks.fpn", "FPN"),
+    **_at("raydet.necks.pafpn", "PAFPN"),
+    **_at("raydet.necks.channel_mapper", "ChannelMapper"),
+    **_at("raydet.necks.ssd_neck", "SSDNeck"),
+    **_at("raydet.necks.yolo_neck", "YOLOV3Neck"),
+    **_at("raydet.necks.dilated_encoder", "DilatedEncoder"),
+}
 SHARED_HEADS = _at("raydet.heads.roi.shared", "ResLayer")
 ROI_EXTRACTORS = _at("raydet.heads.roi.extractor", "SingleRoIExtractor")
 HEADS = {
