@@ -85,6 +85,26 @@ RETINA = {
     "train_cfg": {"assigner": assigner(0.5, 0.4, 0)},
     "test_cfg": {"nms_pre": 50, "score_thr": 0.0, "nms": NMS, "max_per_img": 10},
 }
+GFL_HEAD = {
+    "type": "GFLHead",
+    "num_classes": NUM_CLASSES,
+    "in_channels": 8,
+    "feat_channels": 8,
+    "stacked_convs": 1,
+    "norm_cfg": {"type": "GN", "num_groups": 2},
+    "anchor_generator": {
+        "type": "AnchorGenerator",
+        "octave_base_scale": 8,
+        "scales_per_octave": 1,
+        "ratios": [1.0],
+        "strides": [8, 16, 32, 64, 128],
+    },
+    "loss_cls": {"type": "QualityFocalLoss", "use_sigmoid": True},
+    "loss_bbox": {"type": "GIoULoss"},
+}
+ATSS = {"assigner": {"type": "ATSSAssigner", "topk": 9}}
+LD_HEAD = {**GFL_HEAD, "type": "LDHead", "loss_ld": {"type": "KnowledgeDistillationKLDivLoss"}}
+TEACHER = {**RETINA, "type": "GFL", "bbox_head": GFL_HEAD, "train_cfg": ATSS}
 TWO_STAGE = {
     "backbone": BACKBONE,
     "neck": NECK,
@@ -97,6 +117,12 @@ TWO_STAGE = {
 CONFIGS: dict[str, dict[str, Any]] = {
     "SingleStageDetector": RETINA,
     "RetinaNet": RETINA,
+    "KnowledgeDistillationSingleStageDetector": {
+        **RETINA,
+        "bbox_head": LD_HEAD,
+        "train_cfg": ATSS,
+        "teacher_config": {"model": TEACHER},
+    },
     "RPN": {
         "backbone": BACKBONE,
         "neck": NECK,
