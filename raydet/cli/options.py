@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -38,6 +40,32 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """--device."""
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ...; auto takes a GPU if there is one")
+
+
+def add_cluster(parser: argparse.ArgumentParser, num_workers: int | None = None) -> Any:
+    """Where a run on Ray runs; returns the group of these arguments."""
+    where = parser.add_argument_group("where it runs")
+    default = "in this process, without Ray, if left out" if num_workers is None else str(num_workers)
+    where.add_argument("--num-workers", type=int, default=num_workers, metavar="N", help=f"Ray workers ({default})")
+    where.add_argument("--use-gpu", action="store_true", help="one GPU for each worker")
+    where.add_argument("--address", metavar="URL", help="Ray cluster to join; a new one on this machine if left out")
+    where.add_argument("--carrier", choices=("ray", "torch"), default="ray", help="what reads: Ray Data or DataLoader")
+    return where
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Failures of runs on a cluster are told without a traceback.
+
+    Raises:
+        RunFailed: the run failed although it was asked for rightly.
+    """
+    from raydet.distributed import TrainingFailed
+
+    try:
+        yield
+    except TrainingFailed as error:
+        raise RunFailed(str(error)) from error
 
 
 def add_evaluation(parser: argparse.ArgumentParser) -> None:

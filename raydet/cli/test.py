@@ -7,12 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from raydet.cli.options import add_config, add_device, add_evaluation, load_config, resolve_device
+from raydet.cli.options import add_cluster, add_config, add_device, add_evaluation, load_config, resolve_device, told
 from raydet.cli.run_folder import find_checkpoint
 
 EXAMPLES = """examples:
   raydet test retinanet_r50_fpn_1x_coco work_dirs/my-run --eval bbox
   raydet test my_config.py epoch_12.pth --eval bbox segm --eval-options classwise=True --out results.pkl
+  raydet test my_config.py epoch_12.pth --num-workers 8 --use-gpu
   raydet test my_config.py epoch_12.pth --show-dir drawn/
   raydet test my_config.py epoch_12.pth --format-only --eval-options jsonfile_prefix=submission/results"""
 
@@ -27,33 +28,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show-score-thr", type=float, default=0.3, metavar="S", help="least score drawn (0.3)")
     parser.add_argument("--work-dir", metavar="DIR", help="where eval.json goes; the run folder if one is given")
     add_device(parser)
+    add_cluster(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Test, then print the numbers."""
     cfg = load_config(args)
-    checkpoint = find_checkpoint(args.checkpoint)
-    from raydet.engine import test
-
     with tempfile.TemporaryDirectory() as folder:
         out = Path(args.out) if args.out else Path(folder, "results.pkl") if args.show_dir else None
-        metrics = test(
-            cfg,
-            checkpoint,
-            work_dir=args.work_dir or (args.checkpoint if Path(args.checkpoint).is_dir() else None),
-            eval_metrics=args.eval,
-            eval_options=args.eval_options,
-            out=out,
-            format_only=args.format_only,
-            split=args.split,
-            device=resolve_device(args.device),
-        )
+        metrics = _test(cfg, args, out)
         if args.show_dir and out is not None:
             count = _draw(cfg, args, out)
             print(f"{count} pictures in {args.show_dir}")
     for name, value in metrics.items():
         print(f"{name}: {value}")
     return 0
+
+
+def _test(cfg: Any, args: argparse.Namespace, out: Path | None) -> dict[str, Any]:
+    """The metrics, computed in this process or, with --num-workers, on a cluster."""
+    options: dict[str, Any] = {
+        "work_dir": args.work_dir or (args.checkpoint if Path(args.checkpoint).is_dir() else None),
+        "eval_metrics": args.eval,
+        "eval_options": args.eval_options,
+        "out": out,
+        "format_only": args.format_only,
+        "split": args.split,
+    }
+    checkpoint = find_checkpoint(args.checkpoint)
+    if args.num_workers is None:
+        from raydet.engine import test
+
+        return test(cfg, checkpoint, device=resolve_device(args.device), **options)
+    from raydet import distributed
+
+    cluster = {"num_workers": args.num_workers, "use_gpu": args.use_gpu, "address": args.address}
+    with told():
+        return dict(distributed.test(cfg, checkpoint, carrier=args.carrier, **cluster, **options))
 
 
 def _draw(cfg: Any, args: argparse.Namespace, results_file: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from raydet.cli.options import RunFailed, add_config, load_config
+from raydet.cli.options import add_cluster, add_config, load_config, told
 
 EXAMPLES = """examples:
   raydet train retinanet_r50_fpn_1x_coco --num-workers 2
@@ -18,12 +18,8 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_config(parser)
-    where = parser.add_argument_group("where it runs")
-    where.add_argument("--num-workers", type=int, default=1, metavar="N", help="Ray Train workers (1)")
-    where.add_argument("--use-gpu", action="store_true", help="one GPU for each worker")
+    where = add_cluster(parser, num_workers=1)
     where.add_argument("--local", action="store_true", help="train in this process, without Ray")
-    where.add_argument("--address", metavar="URL", help="Ray cluster to join; a new one on this machine if left out")
-    where.add_argument("--carrier", choices=("ray", "torch"), default="ray", help="what reads: Ray Data or DataLoader")
     where.add_argument("--max-failures", type=int, metavar="N", help="restarts after lost workers; -1 for no limit (3)")
     folder = parser.add_argument_group("what it writes, and what it goes on from")
     folder.add_argument("--work-dir", metavar="DIR", help="run folder; a new one in work_dirs/ if left out")
@@ -72,12 +68,10 @@ def launch(cfg: Any, **options: Any) -> Any:
     Raises:
         RunFailed: the run failed although it was asked for rightly.
     """
-    from raydet.distributed import TrainingFailed, train
+    from raydet.distributed import train
 
-    try:
+    with told():
         return train(cfg, **options)
-    except TrainingFailed as error:
-        raise RunFailed(str(error)) from error
 
 
 def apply_arguments(cfg: Any, args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Training on a Ray cluster: Ray Train runs the engine's loop, Ray Data reads; runs survive lost workers."""
+"""Training and testing on a Ray cluster: Ray Train runs the engine, Ray Data reads; runs survive lost workers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 _PUBLIC = {
     "RunResult": "raydet.distributed.training",
     "train": "raydet.distributed.training",
+    "test": "raydet.distributed.testing",
     "TrainingFailed": "raydet.distributed.launch",
     "RayEnvironment": "raydet.distributed.environment",
     "StreamCarrier": "raydet.distributed.stream",

@@ -34,10 +34,13 @@ class RayEnvironment(ProcessGroupEnvironment):
         folder: of the run.
         find_unused_parameters: tell DistributedDataParallel to look for parameters that a loss does not reach.
         reporter: for phases of the start.
+        work_dir: another local folder for what the engine writes.
     """
 
-    def __init__(self, folder: RunFolder, *, find_unused_parameters: bool, reporter: Reporter) -> None:
-        work_dir = folder.local or Path(tempfile.gettempdir(), "raydet", folder.name)
+    def __init__(
+        self, folder: RunFolder, *, find_unused_parameters: bool, reporter: Reporter, work_dir: Path | None = None
+    ) -> None:
+        work_dir = work_dir or folder.local or Path(tempfile.gettempdir(), "raydet", folder.name)
         device = ray.train.torch.get_device()
         super().__init__(work_dir, device, find_unused_parameters=find_unused_parameters)
         self.local_rank = ray.train.get_context().get_local_rank()

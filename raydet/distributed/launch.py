@@ -28,6 +28,7 @@ class Launch:
         max_failures: restarts after lost workers; -1 for no limit.
         num_to_keep: checkpoints kept in the run folder for restarts, None for all.
         label_selector: nodes that may hold workers.
+        advice: what to do after a failure.
     """
 
     plan: ResourcePlan
@@ -36,6 +37,7 @@ class Launch:
     max_failures: int = 3
     num_to_keep: int | None = 1
     label_selector: dict[str, str] | None = None
+    advice: str = "Its checkpoints are kept; go on with resume=True (--resume) when the cause is gone"
 
     def run(self, function: Callable[[dict[str, Any]], Any], job: dict[str, Any], monitor: Monitor) -> Any:
         """Run `function(job)` in every worker and return what rank 0 returned.
@@ -90,7 +92,4 @@ class Launch:
             cause = f"rank {rank}: {root_cause(error)}"
         else:
             cause = str(getattr(failure, "controller_failure", failure))
-        return (
-            f"the run {self.folder} failed after {self.max_failures} restarts: {cause}\n"
-            "Its checkpoints are kept; go on with resume=True (--resume) when the cause is gone"
-        )
+        return f"the run {self.folder} failed after {self.max_failures} restarts: {cause}\n{self.advice}"

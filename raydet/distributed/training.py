@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raydet.config import Config, ensure_valid, import_modules
-from raydet.distributed.cluster import Connection, capacity, connected
+from raydet.config import Config, ensure_valid
+from raydet.distributed.cluster import Connection, connected
 from raydet.distributed.launch import Launch
 from raydet.distributed.monitor import Monitor, Startup
-from raydet.distributed.paths import resolve_paths
-from raydet.distributed.resources import (
-    ResourcePlan,
-    check_data_nodes,
-    check_resources,
-    plan_resources,
-    wait_for_resources,
-)
-from raydet.distributed.rows import ActorPool
+from raydet.distributed.request import Request, num_threads, prepare
 from raydet.distributed.storage import RunFolder, open_run_folder
 
 if TYPE_CHECKING:
     from raydet.engine import TrainingResult
 
-CARRIERS = ("ray", "torch")
 MAX_FAILURES = 3
 
 
@@ -54,21 +43,6 @@ class RunResult:
     def work_dir(self) -> Path:
         """The run folder on this machine."""
         return Path(self.folder)
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What the caller of `train` asks for beside the config."""
-
-    num_workers: int
-    use_gpu: bool | None
-    resources_per_worker: Mapping[str, float] | None
-    max_failures: int
-    carrier: str
-    data_label_selector: Mapping[str, str] | None
-    worker_label_selector: Mapping[str, str] | None
-    wait: float
-    say: Callable[[str], None]
 
 
 def train(
@@ -117,16 +91,8 @@ def train(
         TimeoutError: the cluster stayed busy.
         TrainingFailed: workers were lost more often than `max_failures`.
     """
-    if num_workers < 1:
-        raise ValueError(f"num_workers must be 1 or more, got {num_workers}")
-    if carrier not in CARRIERS:
-        raise ValueError(f"carrier must be one of {CARRIERS}, got {carrier!r}")
-    cfg = _prepare(cfg, cfg_options)
-    stem = Path(cfg.filename).stem if cfg.filename else "run"
-    folder = open_run_folder(storage, name, stem=stem, resume=resume, work_dir=work_dir)
-    if local:
-        return _train_here(cfg, folder, num_workers, resume)
-    request = _Request(
+    cfg = prepare(cfg, cfg_options)
+    request = Request(
         num_workers=num_workers,
         use_gpu=use_gpu,
         resources_per_worker=resources_per_worker,
@@ -137,6 +103,10 @@ def train(
         wait=wait,
         say=say,
     )
+    stem = Path(cfg.filename).stem if cfg.filename else "run"
+    folder = open_run_folder(storage, name, stem=stem, resume=resume, work_dir=work_dir)
+    if local:
+        return _train_here(cfg, folder, num_workers, resume)
     startup = Startup()
     with ThreadPoolExecutor(max_workers=1) as thread:
         checked = thread.submit(ensure_valid, cfg)  # imports much, which takes as long as Ray does to start
@@ -144,15 +114,6 @@ def train(
             checked.result()
             startup.mark("ray init")
             return _train_on_ray(cfg, folder, request, startup, connection)
-
-
-def _prepare(cfg: Config | str | Path, options: Mapping[str, Any] | None) -> Config:
-    loaded = Config.fromfile(str(cfg)) if isinstance(cfg, (str, Path)) else copy.deepcopy(cfg)
-    if options:
-        loaded.merge_from_dict(dict(options))
-    import_modules(loaded.get("custom_imports") or {})
-    resolve_paths(loaded, Path.cwd())
-    return loaded
 
 
 def _max_failures(cfg: Config, given: int | None) -> int:
@@ -177,14 +138,11 @@ def _train_here(cfg: Config, folder: RunFolder, num_workers: int, resume: bool) 
 
 
 def _train_on_ray(
-    cfg: Config, folder: RunFolder, request: _Request, startup: Startup, connection: Connection
+    cfg: Config, folder: RunFolder, request: Request, startup: Startup, connection: Connection
 ) -> RunResult:
-    import ray
-
     from raydet.distributed.worker import Job, train_worker
 
-    plan = _plan(cfg, request, connection.alone)
-    wait_for_resources(plan, ray.available_resources, timeout=request.wait, say=request.say)
+    plan = request.plan(cfg, "train", connection.alone)
     request.say(f"run {folder}: {plan}")
     _dump(cfg, folder)
     launch = Launch(
@@ -193,62 +151,13 @@ def _train_on_ray(
         use_gpu="GPU" in plan.worker,
         max_failures=request.max_failures,
         num_to_keep=1 if folder.local is not None else _kept(cfg),
-        label_selector=dict(request.worker_label_selector) if request.worker_label_selector else None,
+        label_selector=request.workers_on,
     )
     # A program that has its own connection to Ray sees the lines of workers through it.
     with Monitor(startup, request.say, lines=connection.own) as monitor:
-        job = Job(cfg, folder, _pool(plan, request), _num_threads(plan), monitor.box)
+        job = Job(cfg, folder, request.pool(plan), num_threads(plan), monitor.box)
         result = launch.run(train_worker, {"job": job}, monitor)
     return _result(result, folder, startup=startup.seconds(), bad_samples=monitor.bad_samples)
-
-
-def _plan(cfg: Config, request: _Request, alone: bool) -> ResourcePlan:
-    """The resources of the run.
-
-    Raises:
-        ValueError: the cluster can never give them.
-    """
-    everything = capacity()
-    plan = plan_resources(
-        everything,
-        request.num_workers,
-        use_gpu=everything.total("GPU") > 0 if request.use_gpu is None else request.use_gpu,
-        resources_per_worker=request.resources_per_worker,
-        data_actors=_data_actors(cfg) if request.carrier == "ray" else 0,
-        separate_data_nodes=bool(request.data_label_selector),
-        alone=alone,
-    )
-    check_resources(plan, everything)
-    if request.data_label_selector:
-        check_data_nodes(plan, capacity(request.data_label_selector), request.data_label_selector)
-    return plan
-
-
-def _data_actors(cfg: Config) -> int:
-    """Actors per worker: 2.x `workers_per_gpu`, one at least, since they and not the worker read."""
-    data = cfg["data"]
-    own = data.get("train_dataloader") or {}
-    return max(1, int(own.get("workers_per_gpu", data.get("workers_per_gpu", 2))))
-
-
-def _num_threads(plan: ResourcePlan) -> int | None:
-    """Threads of each worker; None leaves them to a user who has chosen a number."""
-    return None if os.environ.get("OMP_NUM_THREADS") else plan.num_threads
-
-
-def _pool(plan: ResourcePlan, request: _Request) -> ActorPool | None:
-    import ray
-
-    if request.carrier != "ray":
-        return None
-    store = ray.cluster_resources().get("object_store_memory", 2**30)
-    fair = int(store / plan.num_workers / 4)  # two streams per worker, and half of the store for everything else
-    return ActorPool(
-        plan.data_actors,
-        plan.data_cpus,
-        dict(request.data_label_selector) if request.data_label_selector else None,
-        min(ActorPool.bytes_in_flight, fair),
-    )
 
 
 def _kept(cfg: Config) -> int | None:

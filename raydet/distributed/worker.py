@@ -1,16 +1,20 @@
-"""What each Ray Train worker runs: the engine's training loop."""
+"""What each Ray Train worker runs: the engine's training loop, or its test."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from raydet.distributed.monitor import LineHandler, Reporter
 from raydet.distributed.rows import ActorPool
 from raydet.distributed.settings import quiet_ray_data
 from raydet.distributed.storage import RunFolder
+
+if TYPE_CHECKING:
+    from raydet.distributed.environment import RayEnvironment
 
 
 @dataclass(frozen=True)
@@ -32,33 +36,53 @@ class Job:
     box: Any
 
 
-def train_worker(arguments: dict[str, Job]) -> Any:
+def train_worker(arguments: dict[str, Any]) -> Any:
     """Train; returns the engine's `TrainingResult` of this rank."""
-    job = arguments["job"]
+    job: Job = arguments["job"]
     reporter = Reporter(job.box)
+    with _environment(job, reporter) as environment:
+        from raydet.distributed.carriers import CarrierFactory
+        from raydet.engine import run_training
+
+        epochs = (job.cfg.get("runner") or {}).get("max_epochs")
+        resumes = environment.latest_checkpoint() is not None or bool(job.cfg.get("resume_from"))
+        factory = CarrierFactory(job.pool, reporter, epochs, fresh=not resumes)
+        return run_training(job.cfg, environment, factory)
+
+
+def test_worker(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Test; returns the metrics on rank 0."""
+    job: Job = arguments["job"]
+    reporter = Reporter(job.box)
+    with _environment(job, reporter, arguments["work_dir"]) as environment:
+        from raydet.distributed.carriers import CarrierFactory
+        from raydet.engine.testing import evaluate_detector
+
+        return evaluate_detector(
+            job.cfg, environment=environment, make_carrier=CarrierFactory(job.pool, reporter), **arguments["test"]
+        )
+
+
+@contextlib.contextmanager
+def _environment(job: Job, reporter: Reporter, work_dir: Path | None = None) -> Iterator[RayEnvironment]:
+    """The environment of this worker, ready to run the engine in."""
     reporter.phase("workers")
     quiet_ray_data()
-    # Imported here so that the controller, which unpickles this function, need not load the engine.
+    # Imported here so that the controller, which unpickles these functions, need not load the engine.
     import torch
 
     from raydet.config import import_modules
-    from raydet.distributed.carriers import CarrierFactory
     from raydet.distributed.environment import RayEnvironment
-    from raydet.engine import run_training
 
     import_modules(job.cfg.get("custom_imports") or {})  # the driver's registries do not travel
     reporter.phase("imports")
     if job.num_threads is not None:
         torch.set_num_threads(job.num_threads)
-    environment = RayEnvironment(
-        job.folder, find_unused_parameters=bool(job.cfg.get("find_unused_parameters", False)), reporter=reporter
-    )
-    epochs = (job.cfg.get("runner") or {}).get("max_epochs")
-    resumes = environment.latest_checkpoint() is not None or bool(job.cfg.get("resume_from"))
-    factory = CarrierFactory(job.pool, reporter, epochs, fresh=not resumes)
+    unused = bool(job.cfg.get("find_unused_parameters", False))
+    environment = RayEnvironment(job.folder, find_unused_parameters=unused, reporter=reporter, work_dir=work_dir)
     try:
         with _lines_to_driver(reporter, environment.rank):
-            return run_training(job.cfg, environment, factory)
+            yield environment
     finally:
         environment.close()
 

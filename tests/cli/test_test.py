@@ -27,6 +27,32 @@ def test_test_with_format_only_writes_result_files(run_folder, tmp_path):
     assert (tmp_path / "for_server.segm.json").is_file()
 
 
+def test_test_with_workers_hands_the_request_to_the_cluster(run_folder, monkeypatch, capsys):
+    asked = {}
+
+    def on_cluster(cfg, checkpoint, **options):
+        asked.update(options, checkpoint=checkpoint)
+        return {"bbox_mAP": 0.5}
+
+    monkeypatch.setattr("raydet.distributed.testing.test", on_cluster)
+    assert run(run_folder, "--num-workers", 2, "--carrier", "torch", "--eval", "bbox") == 0
+    assert "bbox_mAP: 0.5" in capsys.readouterr().out
+    assert asked["checkpoint"].parent == run_folder
+    assert (asked["num_workers"], asked["carrier"], asked["eval_metrics"]) == (2, "torch", ["bbox"])
+    assert asked["work_dir"] == str(run_folder)
+
+
+def test_test_that_fails_on_the_cluster_says_so_without_a_traceback(run_folder, monkeypatch, capsys):
+    from raydet.distributed import TrainingFailed
+
+    def on_cluster(*_, **options):
+        raise TrainingFailed("all workers are lost")
+
+    monkeypatch.setattr("raydet.distributed.testing.test", on_cluster)
+    assert run(run_folder, "--num-workers", 2) == 1
+    assert "all workers are lost" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,0 +1,117 @@
+"""What the caller of a distributed run asks of a cluster, and what the run will use of it."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raydet.config import Config, import_modules
+from raydet.distributed.cluster import capacity
+from raydet.distributed.paths import resolve_paths
+from raydet.distributed.resources import (
+    ResourcePlan,
+    check_data_nodes,
+    check_resources,
+    plan_resources,
+    wait_for_resources,
+)
+from raydet.distributed.rows import ActorPool
+
+CARRIERS = ("ray", "torch")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller of a run asks for beside the config; see `raydet.distributed.train`."""
+
+    num_workers: int
+    use_gpu: bool | None
+    resources_per_worker: Mapping[str, float] | None
+    max_failures: int
+    carrier: str
+    data_label_selector: Mapping[str, str] | None
+    worker_label_selector: Mapping[str, str] | None
+    wait: float
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        if self.num_workers < 1:
+            raise ValueError(f"num_workers must be 1 or more, got {self.num_workers}")
+        if self.carrier not in CARRIERS:
+            raise ValueError(f"carrier must be one of {CARRIERS}, got {self.carrier!r}")
+
+    @property
+    def workers_on(self) -> dict[str, str] | None:
+        """Labels of the nodes that may hold workers."""
+        return dict(self.worker_label_selector) if self.worker_label_selector else None
+
+    def plan(self, cfg: Config, split: str, alone: bool) -> ResourcePlan:
+        """The resources of the run, once the cluster has them free.
+
+        Args:
+            cfg: of the run.
+            split: of the data that the run is about.
+            alone: nobody else uses the cluster.
+
+        Raises:
+            ValueError: the cluster can never give them.
+            TimeoutError: the cluster stayed busy.
+        """
+        import ray
+
+        everything = capacity()
+        plan = plan_resources(
+            everything,
+            self.num_workers,
+            use_gpu=everything.total("GPU") > 0 if self.use_gpu is None else self.use_gpu,
+            resources_per_worker=self.resources_per_worker,
+            data_actors=_data_actors(cfg, split) if self.carrier == "ray" else 0,
+            separate_data_nodes=bool(self.data_label_selector),
+            alone=alone,
+        )
+        check_resources(plan, everything)
+        if self.data_label_selector:
+            check_data_nodes(plan, capacity(self.data_label_selector), self.data_label_selector)
+        wait_for_resources(plan, ray.available_resources, timeout=self.wait, say=self.say)
+        return plan
+
+    def pool(self, plan: ResourcePlan) -> ActorPool | None:
+        """The actors that read for one worker; None when the workers read."""
+        import ray
+
+        if self.carrier != "ray":
+            return None
+        store = ray.cluster_resources().get("object_store_memory", 2**30)
+        fair = int(store / plan.num_workers / 4)  # two streams per worker, and half of the store for everything else
+        return ActorPool(
+            plan.data_actors,
+            plan.data_cpus,
+            dict(self.data_label_selector) if self.data_label_selector else None,
+            min(ActorPool.bytes_in_flight, fair),
+        )
+
+
+def prepare(cfg: Config | str | Path, options: Mapping[str, Any] | None) -> Config:
+    """A config of its own, with the changes that `options` make, its modules imported and its paths absolute."""
+    loaded = Config.fromfile(str(cfg)) if isinstance(cfg, (str, Path)) else copy.deepcopy(cfg)
+    if options:
+        loaded.merge_from_dict(dict(options))
+    import_modules(loaded.get("custom_imports") or {})
+    resolve_paths(loaded, Path.cwd())
+    return loaded
+
+
+def num_threads(plan: ResourcePlan) -> int | None:
+    """Threads of each worker; None leaves them to a user who has chosen a number."""
+    return None if os.environ.get("OMP_NUM_THREADS") else plan.num_threads
+
+
+def _data_actors(cfg: Config, split: str) -> int:
+    """Actors per worker: 2.x `workers_per_gpu`, one at least, since they and not the worker read."""
+    data = cfg["data"]
+    own = data.get(f"{split}_dataloader") or {}
+    return max(1, int(own.get("workers_per_gpu", data.get("workers_per_gpu", 2))))
