@@ -27,8 +27,8 @@ from raydet.engine.nan_guard import NanGuard
 from raydet.engine.parallel import call_through, unwrap
 from raydet.engine.random import random_state
 from raydet.engine.split_step import SplitStep
+from raydet.engine.workflow import Workflow
 
-Workflow = Sequence[tuple[str, int]]
 _KEPT = 1000  # logged values per name that a run remembers, unless a logger averages over more
 
 

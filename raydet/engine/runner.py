@@ -7,8 +7,9 @@ from itertools import islice
 from typing import Any
 
 from raydet.engine import resume
-from raydet.engine.base_runner import BaseRunner, Workflow
+from raydet.engine.base_runner import BaseRunner
 from raydet.engine.random import load_random_state, random_state
+from raydet.engine.workflow import Rounds, Workflow
 
 
 def batches_of(loader: Any, epoch: int, start: int = 0) -> Iterator[Any]:
@@ -36,23 +37,21 @@ class EpochBasedRunner(BaseRunner):
         self._max_epochs = max_epochs or self._max_epochs
         if self._max_epochs is None:
             raise ValueError("an EpochBasedRunner needs max_epochs")
-        _check_workflow(workflow)
+        Rounds(workflow)
         lengths = [len(each) for each, (mode, _) in zip(data_loaders, workflow, strict=False) if mode == "train"]
         self._max_iters = self._max_epochs * lengths[0]
         state = self._begin(data_loaders, workflow)
         if state is not None and state["stage"] == "after_train_epoch":
             self._finish_epoch(state, data_loaders[[mode for mode, _ in workflow].index("train")])
             state = None
+        rounds = Rounds(workflow, self._epoch, begun=state is not None)
         while self._epoch < self._max_epochs:
-            for loader, (mode, epochs) in zip(data_loaders, workflow, strict=True):
-                for _ in range(epochs):
-                    if mode == "train" and self._epoch >= self._max_epochs:
-                        break
-                    if mode == "train":
-                        self.train(loader, state)
-                        state = None
-                    else:
-                        self.val(loader)
+            for phase in rounds.next_round():
+                if workflow[phase][0] == "val":
+                    self.val(data_loaders[phase])
+                elif self._epoch < self._max_epochs:
+                    self.train(data_loaders[phase], state)
+                    state = None
         self.call_hook("after_run")
 
     def train(self, data_loader: Any, state: dict[str, Any] | None = None) -> None:
@@ -118,18 +117,22 @@ class IterBasedRunner(BaseRunner):
         self._max_iters = max_iters or self._max_iters
         if self._max_iters is None:
             raise ValueError("an IterBasedRunner needs max_iters")
-        _check_workflow(workflow)
+        Rounds(workflow)
         state = self._begin(data_loaders, workflow)
         streams = [_Endless(loader) for loader in data_loaders]
         self.call_hook("before_epoch")
         if state is not None:
             self._resume_in(streams[[mode for mode, _ in workflow].index("train")], state)
+        rounds = Rounds(workflow, self._iter)
+        for phase, stream in enumerate(streams):
+            if workflow[phase][0] == "val":
+                stream.seek(*divmod(rounds.done(phase), len(stream)))
         while self._iter < self._max_iters:
-            for stream, (mode, iterations) in zip(streams, workflow, strict=True):
-                for _ in range(iterations):
-                    if mode == "train" and self._iter >= self._max_iters:
-                        break
-                    self.train(stream) if mode == "train" else self.val(stream)
+            for phase in rounds.next_round():
+                if workflow[phase][0] == "val":
+                    self.val(streams[phase])
+                elif self._iter < self._max_iters:
+                    self.train(streams[phase])
         self.call_hook("after_epoch")
         self.call_hook("after_run")
 
@@ -201,11 +204,3 @@ class _Endless:
             )
         self.batch += 1
         return batch
-
-
-def _check_workflow(workflow: Workflow) -> None:
-    for phase in workflow:
-        if len(phase) != 2 or phase[0] not in ("train", "val"):
-            raise ValueError(f"a phase of the workflow is ('train', n) or ('val', n), got {phase!r}")
-    if not any(mode == "train" and number > 0 for mode, number in workflow):
-        raise ValueError(f"the workflow {list(workflow)!r} has no training phase, so it would never end")
