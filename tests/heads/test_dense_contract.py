@@ -136,9 +136,37 @@ def test_loss_that_asks_for_it_sees_one_level_at_a_time() -> None:
     assert calls == [2 * 8 * 12 * 2, 2 * 4 * 6 * 2]
 
 
+def test_towers_start_as_the_head_says() -> None:
+    head = HEADS.build({"type": "RetinaHead", "num_classes": 3, "in_channels": 64, "feat_channels": 64})
+    head.init_weights()
+    assert 0.009 < head.cls_convs[0].conv.weight.std() < 0.011
+
+
+def test_modules_of_their_own_per_level_see_only_their_level() -> None:
+    head = LevelHead(3, **anchor_head())
+    assert {"convs_cls.1.weight", "tower.1.0.conv.weight", "convs_box.0.bias"} <= set(head.state_dict())
+    sum(value.sum() for value in head([feats()[0]])[0]).backward()
+    assert head.tower[0][0].conv.weight.grad is not None
+    assert head.tower[1][0].conv.weight.grad is None
+
+
 def test_num_classes_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="num_classes must be at least 1, got 0"):
         make("RetinaHead", num_classes=0)
+
+
+class LevelHead(DenseHead):
+    """A head that shares nothing between levels."""
+
+    def towers(self) -> dict[str, nn.Module]:
+        levels = range(self.prior_generator.num_levels)
+        return {"tower": nn.ModuleList(conv_tower(1, self.in_channels, self.feat_channels) for _ in levels)}
+
+    def predictors(self) -> tuple[Predictor, ...]:
+        return (
+            Predictor("convs_cls", "cls", self.cls_out_channels, tower="tower", per_level=True),
+            Predictor("convs_box", "box", 4, tower="tower", per_level=True),
+        )
 
 
 class CenterHead(DenseHead):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from raydet.heads.dense.layout import LevelLayout, flatten_level
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.heads.settings import DenseTraining, Prediction, build_assigner_and_sampler, samples
 from raydet.heads.views import scale_of, to_original
-from raydet.layers import BaseModule, ConvModule, Scale, Sequential
+from raydet.layers import BaseModule, ConvModule, Scale
 from raydet.registry import BBOX_CODERS, LOSSES, PRIOR_GENERATORS
 from raydet.structures import Batch, Detections, GroundTruth, ImageMeta
 
@@ -131,25 +131,29 @@ class DenseHead(BaseModule, ABC):
         for name, tower in self.towers().items():
             self.add_module(name, tower)
         self._predictors = self.predictors()
+        levels = range(self.prior_generator.num_levels)
         for predictor in self._predictors:
-            channels = self.feat_channels if predictor.tower else self.in_channels
-            out_channels = self.num_base_priors * predictor.dims
-            self.add_module(
-                predictor.key, nn.Conv2d(channels, out_channels, predictor.kernel, padding=predictor.kernel // 2)
-            )
+            own = [self.build_predictor(predictor, level) for level in (levels if predictor.per_level else [0])]
+            self.add_module(predictor.key, nn.ModuleList(own) if predictor.per_level else own[0])
         if any(predictor.scaled for predictor in self._predictors):
-            self.scales = nn.ModuleList(Scale(1.0) for _ in range(self.prior_generator.num_levels))
+            self.scales = nn.ModuleList(Scale(1.0) for _ in levels)
 
-    def run_tower(self, name: str, feature: Tensor) -> Tensor:
-        """Output of one tower on one level."""
-        output: Tensor = getattr(self, name)(feature)
+    def build_predictor(self, predictor: Predictor, level: int) -> nn.Module:
+        """The convolution to one output; `level` is the one it is for when it is `per_level`."""
+        channels = self.feat_channels if predictor.tower else self.in_channels
+        out_channels = self.prior_generator.num_base_priors[level] * predictor.dims
+        return nn.Conv2d(channels, out_channels, predictor.kernel, padding=predictor.kernel // 2)
+
+    def run_tower(self, name: str, feature: Tensor, level: int) -> Tensor:
+        """Output of one tower on one level; a tower that is a list has an entry per level."""
+        output: Tensor = _at_level(getattr(self, name), level)(feature)
         return output
 
     def forward_level(self, feature: Tensor, level: int) -> tuple[Tensor, ...]:
         """Raw maps `(N, A*D, H, W)` of one level, one per predictor."""
         needed = dict.fromkeys(p.tower for p in self._predictors)
-        bases = {name: self.run_tower(name, feature) if name else feature for name in needed}
-        maps = (getattr(self, p.key)(bases[p.tower]) for p in self._predictors)
+        bases = {name: self.run_tower(name, feature, level) if name else feature for name in needed}
+        maps = (_at_level(getattr(self, p.key), level)(bases[p.tower]) for p in self._predictors)
         return tuple(
             self.scales[level](value).float() if p.scaled else value
             for p, value in zip(self._predictors, maps, strict=True)
@@ -347,12 +351,16 @@ def conv_tower(
     conv_cfg: Any = None,
     norm_cfg: Any = None,
     last_conv_cfg: Any = None,
+    conv: Callable[..., nn.Module] = ConvModule,
     **options: Any,
-) -> Sequential:
-    """`num_convs` 3x3 ConvModules; the first changes the number of channels, the last may be of another type."""
-    return Sequential(
+) -> nn.Sequential:
+    """`num_convs` 3x3 blocks; the first changes the number of channels, the last may be of another type.
+
+    Unlike raydet's own `Sequential` this one leaves how its blocks start to the head.
+    """
+    return nn.Sequential(
         *(
-            ConvModule(
+            conv(
                 out_channels if i else in_channels,
                 out_channels,
                 3,
@@ -364,6 +372,10 @@ def conv_tower(
             for i in range(num_convs)
         )
     )
+
+
+def _at_level(module: nn.Module, level: int) -> nn.Module:
+    return module[level] if isinstance(module, nn.ModuleList) else module
 
 
 def _everywhere(mask: Tensor | None, output: DenseOutput) -> Tensor:

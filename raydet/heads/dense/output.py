@@ -12,7 +12,7 @@ from raydet.heads.dense.layout import LevelLayout
 
 @dataclass(frozen=True)
 class Predictor:
-    """One output convolution of a dense head, shared by all levels.
+    """One output convolution of a dense head, shared by all levels or one for each.
 
     Attributes:
         key: attribute of the head, thus the prefix of its state_dict keys.
@@ -21,6 +21,7 @@ class Predictor:
         tower: attribute of the tower it stands on; None stands on the feature map.
         kernel: side of the convolution, padded to keep the size.
         scaled: multiply by a factor learned per level (`scales.<level>.scale`).
+        per_level: each level has a convolution of its own (`<key>.<level>`).
     """
 
     key: str
@@ -29,6 +30,7 @@ class Predictor:
     tower: str | None = None
     kernel: int = 3
     scaled: bool = False
+    per_level: bool = False
 
 
 @dataclass(frozen=True)

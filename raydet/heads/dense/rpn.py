@@ -47,8 +47,8 @@ class RPNHead(DenseHead):
             return {"rpn_conv": nn.Conv2d(self.in_channels, self.feat_channels, 3, padding=1)}
         return {"rpn_conv": conv_tower(self.num_convs, self.in_channels, self.feat_channels, inplace=False)}
 
-    def run_tower(self, name: str, feature: Tensor) -> Tensor:
-        return F.relu(super().run_tower(name, feature))
+    def run_tower(self, name: str, feature: Tensor, level: int) -> Tensor:
+        return F.relu(super().run_tower(name, feature, level))
 
     def predictors(self) -> tuple[Predictor, ...]:
         return (
