@@ -42,6 +42,16 @@ def test_test_with_workers_hands_the_request_to_the_cluster(run_folder, monkeypa
     assert asked["work_dir"] == str(run_folder)
 
 
+@pytest.mark.ray
+@pytest.mark.slow
+def test_test_with_workers_has_the_numbers_of_one_process(run_folder, tmp_path):
+    for name, where in {"alone": [], "two": ["--num-workers", 2]}.items():
+        assert run(run_folder, "--eval", "bbox", "segm", "proposal", "--work-dir", tmp_path / name, *where) == 0
+    alone, two = (json.loads((tmp_path / name / "eval.json").read_text()) for name in ("alone", "two"))
+    assert alone == two
+    assert {"bbox_mAP", "segm_mAP", "AR@100"} <= set(alone)
+
+
 def test_test_that_fails_on_the_cluster_says_so_without_a_traceback(run_folder, monkeypatch, capsys):
     from raydet.distributed import TrainingFailed
 
