@@ -3,12 +3,15 @@
 from raydet_ops import (
     DeformConv2d,
     DeformConv2dPack,
+    MaskedConv2d,
     ModulatedDeformConv2d,
     ModulatedDeformConv2dPack,
     RoIAlign,
     RoIPool,
+    TINShift,
     batched_nms,
     deform_conv2d,
+    masked_conv2d,
     modulated_deform_conv2d,
     nms,
     nms_match,
@@ -16,17 +19,21 @@ from raydet_ops import (
     roi_pool,
     sigmoid_focal_loss,
     soft_nms,
+    tin_shift,
 )
 
 __all__ = [
     "DeformConv2d",
     "DeformConv2dPack",
+    "MaskedConv2d",
     "ModulatedDeformConv2d",
     "ModulatedDeformConv2dPack",
     "RoIAlign",
     "RoIPool",
+    "TINShift",
     "batched_nms",
     "deform_conv2d",
+    "masked_conv2d",
     "modulated_deform_conv2d",
     "nms",
     "nms_match",
@@ -34,4 +41,5 @@ __all__ = [
     "roi_pool",
     "sigmoid_focal_loss",
     "soft_nms",
+    "tin_shift",
 ]

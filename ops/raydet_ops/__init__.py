@@ -10,9 +10,11 @@ from raydet_ops.deform_modules import (
     ModulatedDeformConv2dPack,
 )
 from raydet_ops.focal import sigmoid_focal_loss
+from raydet_ops.masked_conv import MaskedConv2d, masked_conv2d
 from raydet_ops.nms import batched_nms, nms, nms_match
 from raydet_ops.roi import RoIAlign, RoIPool, roi_align, roi_pool
 from raydet_ops.soft_nms import soft_nms
+from raydet_ops.time_shift import TINShift, tin_shift
 
 LIBRARIES = _library.load_all()
 """The compiled libraries, loaded once all operators are defined."""
@@ -22,12 +24,15 @@ __all__ = [
     "OPERATORS",
     "DeformConv2d",
     "DeformConv2dPack",
+    "MaskedConv2d",
     "ModulatedDeformConv2d",
     "ModulatedDeformConv2dPack",
     "RoIAlign",
     "RoIPool",
+    "TINShift",
     "batched_nms",
     "deform_conv2d",
+    "masked_conv2d",
     "modulated_deform_conv2d",
     "nms",
     "nms_match",
@@ -36,4 +41,5 @@ __all__ = [
     "serves",
     "sigmoid_focal_loss",
     "soft_nms",
+    "tin_shift",
 ]

@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.modules.utils import _pair
 
 from raydet_ops._arrays import widened
+from raydet_ops._checks import check_floating, check_pair, check_positive, check_shape, check_tensors
 from raydet_ops._deform_columns import deform_columns, deform_columns_backward, deform_columns_scatter
 from raydet_ops._operator import alert_not_deterministic, define, differentiate
 
-Size = int | tuple[int, int]
+Pair = tuple[int, int]
+Size = int | Pair
 _BLOCK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
 """Columns are made and multiplied in blocks of about this size: on a CPU they stay in its cache."""
 
@@ -180,7 +181,8 @@ def deform_conv2d(
     """
     if bias:
         raise ValueError("bias must be False: deform_conv2d adds none")
-    _check_rank("offset", offset)
+    check_tensors(offset=offset)
+    check_shape("offset", offset, "N", "2 x taps", "H", "W")
     mask = offset.new_ones(len(offset), offset.shape[1] // 2, *offset.shape[2:])
     return modulated_deform_conv2d(input, offset, mask, weight, None, stride, padding, dilation, groups, deform_groups)
 
@@ -219,66 +221,44 @@ def modulated_deform_conv2d(
         TypeError: a tensor is not floating.
     """
     tensors = {"input": input, "offset": offset, "mask": mask, "weight": weight}
-    steps = [_numbers("stride", stride, 1), _numbers("padding", padding, 0), _numbers("dilation", dilation, 1)]
-    _check_tensors(tensors if bias is None else {**tensors, "bias": bias})
-    _check_groups(input, weight, groups, deform_groups)
-    _check_shapes(input, offset, mask, weight, steps, deform_groups)
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"bias must have shape ({len(weight)},), got {tuple(bias.shape)}")
+    given = tensors if bias is None else {**tensors, "bias": bias}
+    check_tensors(**given)
+    check_floating(**given)
+    steps = (check_pair("stride", stride, 1), check_pair("padding", padding, 0), check_pair("dilation", dilation, 1))
+    _check_weight(input, weight, groups, deform_groups)
+    _check_offsets(input, offset, mask, weight, steps, deform_groups)
     values = [widened(value) for value in tensors.values()]
     dtype = torch.float64 if any(value.dtype == torch.float64 for value in values) else torch.float32
     result: Tensor = _convolve(*(value.to(dtype) for value in values), *steps, groups, deform_groups)
     if bias is not None:
+        check_shape("bias", bias, len(weight))
         result = result + bias.to(result.dtype)[:, None, None]
     return result.to(input.dtype)
 
 
-def _numbers(name: str, value: Size, least: int) -> list[int]:
-    pair = list(_pair(value))
-    if len(pair) != 2 or any(not isinstance(number, int) or number < least for number in pair):
-        raise ValueError(f"{name} must be one or two integers of at least {least}, got {value!r}")
-    return pair
-
-
-def _check_rank(name: str, value: Tensor) -> None:
-    if value.ndim != 4:
-        raise ValueError(f"{name} must have 4 dimensions, got shape {tuple(value.shape)}")
-
-
-def _check_tensors(tensors: dict[str, Tensor]) -> None:
-    device = tensors["input"].device
-    for name, value in tensors.items():
-        if name != "bias":
-            _check_rank(name, value)
-        if not value.is_floating_point():
-            raise TypeError(f"{name} must be a floating tensor, got {value.dtype}")
-        if value.device != device:
-            raise ValueError(f"{name} must be on the device of input, {device}, got {value.device}")
-
-
-def _check_groups(input: Tensor, weight: Tensor, groups: int, deform_groups: int) -> None:
-    channels, outputs = input.shape[1], len(weight)
-    if groups < 1 or channels % groups or outputs % groups or weight.shape[1] * groups != channels:
-        raise ValueError(
-            f"weight {tuple(weight.shape)} in {groups} groups does not fit input {tuple(input.shape)}: expected "
-            "(O, C / groups, h, w) with C and O divisible by groups"
-        )
-    if deform_groups < 1 or channels % deform_groups:
+def _check_weight(input: Tensor, weight: Tensor, groups: int, deform_groups: int) -> None:
+    check_positive(groups=groups, deform_groups=deform_groups)
+    check_shape("input", input, "N", "C", "H", "W")
+    channels = input.shape[1]
+    check_shape("weight", weight, "O", f"C / {groups}", "h", "w")
+    if 0 in (*input.shape[1:], *weight.shape):
+        raise ValueError(f"input {tuple(input.shape)} and weight {tuple(weight.shape)} must not be empty")
+    if channels % groups or len(weight) % groups or weight.shape[1] * groups != channels:
+        raise ValueError(f"weight {tuple(weight.shape)} in {groups} groups does not fit input {tuple(input.shape)}")
+    if channels % deform_groups:
         raise ValueError(f"deform_groups must divide the {channels} channels of input, got {deform_groups}")
 
 
-def _check_shapes(
-    input: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, steps: list[list[int]], deform_groups: int
+def _check_offsets(
+    input: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, steps: tuple[Pair, Pair, Pair], deform_groups: int
 ) -> None:
     kernel, size = weight.shape[2:], input.shape[2:]
     stride, padding, dilation = steps
-    if 0 in (*input.shape[1:], *weight.shape):
-        raise ValueError(f"input {tuple(input.shape)} and weight {tuple(weight.shape)} must not be empty")
     out = [(size[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(2)]
     if min(out) < 1:
-        raise ValueError(f"a kernel {tuple(kernel)} of dilation {dilation} does not fit in input {tuple(input.shape)}")
+        raise ValueError(
+            f"weight {tuple(weight.shape)} of dilation {dilation} does not fit in input {tuple(input.shape)}"
+        )
     taps = deform_groups * kernel[0] * kernel[1]
-    for name, value, channels in (("offset", offset, 2 * taps), ("mask", mask, taps)):
-        expected = (len(input), channels, *out)
-        if value.shape != expected:
-            raise ValueError(f"{name} must have shape {expected}, got {tuple(value.shape)}")
+    check_shape("offset", offset, len(input), 2 * taps, *out)
+    check_shape("mask", mask, len(input), taps, *out)
