@@ -7,15 +7,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from raydet.backbones.chain import ChainBackbone, check_indices
 from raydet.layers import (
     BN,
-    BaseModule,
     Cfg,
     ConvModule,
     InitCfg,
     InvertedResidual,
-    freeze,
-    hold_batch_norms,
     init_cfg_with_pretrained,
     make_divisible,
 )
@@ -37,7 +35,7 @@ _INIT: InitCfg = (
 )
 
 
-class MobileNetV2(BaseModule):
+class MobileNetV2(ChainBackbone):
     """Stages of inverted residuals (arXiv:1801.04381).
 
     Children: `conv1`, `layer1` ... `layer7`, `conv2`; index 7 of the outputs is `conv2`.
@@ -68,14 +66,10 @@ class MobileNetV2(BaseModule):
         pretrained: str | None = None,
         init_cfg: InitCfg = None,
     ) -> None:
-        super().__init__(init_cfg_with_pretrained(init_cfg, pretrained, _INIT))
-        if not set(out_indices) <= set(range(8)):
-            raise ValueError(f"out_indices must be within 0 .. 7, got {out_indices!r}")
-        if frozen_stages not in range(-1, 8):
-            raise ValueError(f"frozen_stages must be within -1 .. 7, got {frozen_stages!r}")
-        self.out_indices = tuple(out_indices)
-        self.frozen_stages = frozen_stages
-        self.norm_eval = norm_eval
+        init_cfg = init_cfg_with_pretrained(init_cfg, pretrained, _INIT)
+        super().__init__(out_indices, frozen_stages, norm_eval, init_cfg)
+        check_indices("out_indices", self.out_indices, 0, 7)
+        check_indices("frozen_stages", [frozen_stages], -1, 7)
         common: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
         channels = make_divisible(32 * widen_factor, 8)
         self.conv1 = ConvModule(3, channels, 3, stride=2, padding=1, **common)
@@ -99,26 +93,16 @@ class MobileNetV2(BaseModule):
             self.add_module(f"layer{index}", nn.Sequential(*blocks))
         self.conv2 = ConvModule(channels, int(1280 * max(widen_factor, 1.0)), 1, **common)
         self.layers.append("conv2")
-        self._freeze_stages()
+        self.hold_still()
+
+    def chain(self) -> Sequence[nn.Module]:
+        """`layer1` ... `layer7` and `conv2`."""
+        return [getattr(self, name) for name in self.layers]
+
+    def frozen(self) -> Sequence[nn.Module]:
+        """`conv1` and the first stages."""
+        return [self.conv1, *super().frozen()] if self.frozen_stages >= 0 else []
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Map images `(N, 3, H, W)` to the maps of `out_indices`, finest first."""
-        x = self.conv1(x)
-        outs = []
-        for index, name in enumerate(self.layers[: max(self.out_indices) + 1]):
-            x = getattr(self, name)(x)
-            if index in self.out_indices:
-                outs.append(x)
-        return tuple(outs)
-
-    def _freeze_stages(self) -> None:
-        if self.frozen_stages >= 0:
-            freeze([self.conv1, *(getattr(self, f"layer{index}") for index in range(1, self.frozen_stages + 1))])
-
-    def train(self, mode: bool = True) -> MobileNetV2:
-        """Change mode; what is frozen stays in eval mode."""
-        super().train(mode)
-        self._freeze_stages()
-        if mode and self.norm_eval:
-            hold_batch_norms(self)
-        return self
+        return super().forward(self.conv1(x))

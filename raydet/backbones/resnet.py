@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from raydet.backbones.chain import check_indices
 from raydet.layers import (
     RESNET_STAGES,
     BaseModule,
@@ -60,10 +61,12 @@ class ResNet(BaseModule):
 
     arch_settings: dict[Any, tuple[Any, tuple[int, ...]]] = RESNET_STAGES
     """Class and number of the blocks of each depth."""
+    stem_kernel = 7
+    stem_pools = True
 
     def __init__(
         self,
-        depth: int,
+        depth: int | str,
         in_channels: int = 3,
         stem_channels: int | None = None,
         base_channels: int = 64,
@@ -106,31 +109,32 @@ class ResNet(BaseModule):
         self.with_cp = with_cp
         self.zero_init_residual = zero_init_residual
         self.block, stage_blocks = self.arch_settings[depth]
-        self.stage_blocks = stage_blocks[:num_stages]
+        self.stage_blocks = tuple(stage_blocks[:num_stages])
 
         self._make_stem_layer(in_channels, self.stem_channels)
-        block_init = self._block_init_cfg() if init_cfg is None and pretrained is None else None
         self.inplanes = self.stem_channels
         self.res_layers: list[str] = []
+        common = {
+            "style": style,
+            "avg_down": avg_down,
+            "with_cp": with_cp,
+            "conv_cfg": conv_cfg,
+            "norm_cfg": norm_cfg,
+            "init_cfg": self._block_init_cfg() if init_cfg is None and pretrained is None else None,
+        }
         for index, num_blocks in enumerate(self.stage_blocks):
-            planes = base_channels * 2**index
+            options = {
+                "planes": base_channels * 2**index,
+                "stride": strides[index],
+                "dilation": dilations[index],
+                "dcn": dcn if stage_with_dcn[index] else None,
+                "plugins": self.make_stage_plugins(plugins, index) if plugins is not None else None,
+                **self.stage_options(index),
+            }
             stage = self.make_res_layer(
-                block=self.block,
-                inplanes=self.inplanes,
-                planes=planes,
-                num_blocks=num_blocks,
-                stride=strides[index],
-                dilation=dilations[index],
-                style=style,
-                avg_down=avg_down,
-                with_cp=with_cp,
-                conv_cfg=conv_cfg,
-                norm_cfg=norm_cfg,
-                dcn=dcn if stage_with_dcn[index] else None,
-                plugins=self.make_stage_plugins(plugins, index) if plugins is not None else None,
-                init_cfg=block_init,
+                block=self.block, inplanes=self.inplanes, num_blocks=num_blocks, **common, **options
             )
-            self.inplanes = planes * self.block.expansion
+            self.inplanes = options["planes"] * self.block.expansion
             self.res_layers.append(f"layer{index + 1}")
             self.add_module(f"layer{index + 1}", stage)
         self.feat_dim = self.inplanes
@@ -141,6 +145,10 @@ class ResNet(BaseModule):
             return None
         last_norm = "norm2" if self.block is BasicBlock else "norm3"
         return {"type": "Constant", "val": 0, "override": {"name": last_norm}}
+
+    def stage_options(self, index: int) -> dict[str, Any]:
+        """What a variant hands to one stage besides, or instead of, the arguments of every ResNet."""
+        return {}
 
     def make_res_layer(self, **kwargs: Any) -> nn.Module:
         """Build one stage."""
@@ -166,11 +174,14 @@ class ResNet(BaseModule):
                 *self._stem_part(half, stem_channels),
             )
         else:
-            self.conv1 = build_conv_layer(self.conv_cfg, in_channels, stem_channels, 7, stride=2, padding=3, bias=False)
+            size = self.stem_kernel
+            self.conv1 = build_conv_layer(
+                self.conv_cfg, in_channels, stem_channels, size, stride=2, padding=size // 2, bias=False
+            )
             self.norm1_name, norm1 = build_norm_layer(self.norm_cfg, stem_channels, postfix=1)
             self.add_module(self.norm1_name, norm1)
             self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if self.stem_pools else nn.Identity()
 
     def _stem_part(self, in_channels: int, out_channels: int, stride: int = 1) -> list[nn.Module]:
         conv = build_conv_layer(self.conv_cfg, in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
@@ -187,10 +198,14 @@ class ResNet(BaseModule):
         stem = [self.stem] if self.deep_stem else [self.conv1, self.norm1]
         freeze([*stem, *(getattr(self, f"layer{index}") for index in range(1, self.frozen_stages + 1))])
 
+    def _stem(self, x: Tensor) -> Tensor:
+        x = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))
+        out: Tensor = self.maxpool(x)
+        return out
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Map images `(N, in_channels, H, W)` to the maps of `out_indices`, strides 4, 8, 16, 32 by default."""
-        x = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))
-        x = self.maxpool(x)
+        x = self._stem(x)
         outs = []
         for index, name in enumerate(self.res_layers):
             x = getattr(self, name)(x)
@@ -227,5 +242,4 @@ def _check_stages(
     for name, values in per_stage.items():
         if values is not None and len(values) != num_stages:
             raise ValueError(f"{name} needs {num_stages} entries, one per stage, got {values!r}")
-    if not out_indices or not 0 <= min(out_indices) <= max(out_indices) < num_stages:
-        raise ValueError(f"out_indices must be within 0 .. {num_stages - 1}, got {out_indices!r}")
+    check_indices("out_indices", out_indices, 0, num_stages - 1)

@@ -7,6 +7,7 @@ from raydet.layers.channels import make_divisible
 from raydet.layers.conv_module import BN, RELU, ConvModule, DepthwiseSeparableConvModule
 from raydet.layers.conv_variants import Conv2dAdaptivePadding, ConvWS2d
 from raydet.layers.criss_cross import CrissCrossAttention
+from raydet.layers.csp import CSPLayer, DarknetBottleneck
 from raydet.layers.drop import Dropout, DropPath, drop_path
 from raydet.layers.factory import (
     Cfg,
@@ -34,7 +35,8 @@ from raydet.layers.init_log import update_init_info
 from raydet.layers.initializers import InitCfg, initialize
 from raydet.layers.inverted_residual import InvertedResidual
 from raydet.layers.merge_cells import BaseMergeCell, ConcatCell, GlobalPoolingCell, SumCell
-from raydet.layers.residual import RESNET_STAGES, BasicBlock, Bottleneck, ResidualBlock, ResLayer
+from raydet.layers.res_layer import RESNET_STAGES, ResLayer, deep_stages
+from raydet.layers.residual import BasicBlock, Bottleneck, MiddleConv, add_conv, conv_norm, recompute
 from raydet.layers.rf_search import Conv2dRFSearchOp
 from raydet.layers.scale import Scale
 from raydet.layers.squeeze_excitation import SELayer
@@ -50,6 +52,7 @@ __all__ = [
     "BaseModule",
     "BasicBlock",
     "Bottleneck",
+    "CSPLayer",
     "Cfg",
     "Clamp",
     "ConcatCell",
@@ -59,6 +62,7 @@ __all__ = [
     "ConvModule",
     "ConvWS2d",
     "CrissCrossAttention",
+    "DarknetBottleneck",
     "DepthwiseSeparableConvModule",
     "DropPath",
     "Dropout",
@@ -67,11 +71,11 @@ __all__ = [
     "InitCfg",
     "InvertedResidual",
     "MMSyncBatchNorm",
+    "MiddleConv",
     "ModuleDict",
     "ModuleList",
     "PixelShufflePack",
     "ResLayer",
-    "ResidualBlock",
     "SAConv2d",
     "SELayer",
     "Scale",
@@ -79,6 +83,7 @@ __all__ = [
     "SumCell",
     "Swish",
     "SyncBatchNorm",
+    "add_conv",
     "bias_init_with_prob",
     "build_activation_layer",
     "build_conv_layer",
@@ -89,6 +94,8 @@ __all__ = [
     "build_upsample_layer",
     "caffe2_xavier_init",
     "constant_init",
+    "conv_norm",
+    "deep_stages",
     "drop_path",
     "freeze",
     "hold_batch_norms",
@@ -99,6 +106,7 @@ __all__ = [
     "make_divisible",
     "mean_over_ranks",
     "normal_init",
+    "recompute",
     "trunc_normal_init",
     "uniform_init",
     "update_init_info",

@@ -1,71 +1,48 @@
-"""Residual blocks of ResNet, and the stages that they form."""
+"""Residual blocks: `relu(branch(x) + shortcut(x))`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from raydet.layers.base_module import BaseModule, Sequential
+from raydet.layers.base_module import BaseModule
 from raydet.layers.conv_module import BN
 from raydet.layers.factory import Cfg, build_conv_layer, build_norm_layer, build_plugin_layer
 from raydet.layers.initializers import InitCfg
 
 
-class ResidualBlock(BaseModule):
-    """Base of residual blocks: `relu(branch(x) + shortcut(x))`.
-
-    Subclasses register `conv1`, `conv2`, ... with `_add_conv` and give `_branch`.
-
-    Args:
-        with_cp: recompute in the backward pass instead of keeping activations.
-        init_cfg: how to initialise.
-    """
-
-    downsample: nn.Module | None
-
-    def __init__(self, with_cp: bool = False, init_cfg: InitCfg = None) -> None:
-        super().__init__(init_cfg)
-        self.with_cp = with_cp
-
-    def _add_conv(self, index: int, conv: nn.Module, norm_cfg: Cfg, channels: int) -> None:
-        """Register `conv<index>` and its normalisation, whose name is kept as `norm<index>_name`."""
-        name, norm = build_norm_layer(norm_cfg, channels, postfix=index)
-        self.add_module(f"conv{index}", conv)
-        self.add_module(name, norm)
-        setattr(self, f"norm{index}_name", name)
-
-    def _conv_norm(self, index: int, x: Tensor) -> Tensor:
-        out: Tensor = getattr(self, getattr(self, f"norm{index}_name"))(getattr(self, f"conv{index}")(x))
-        return out
-
-    @property
-    def norm1(self) -> nn.Module:
-        """Normalisation after the first convolution."""
-        return self.get_submodule(str(self.norm1_name))
-
-    @property
-    def norm2(self) -> nn.Module:
-        """Normalisation after the second convolution."""
-        return self.get_submodule(str(self.norm2_name))
-
-    def _branch(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def _sum(self, x: Tensor) -> Tensor:
-        out = self._branch(x)
-        out += x if self.downsample is None else self.downsample(x)
-        return out
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(N, inplanes, H, W)` to `(N, planes * expansion, H / stride, W / stride)`."""
-        out = checkpoint(self._sum, x, use_reentrant=False) if self.with_cp and x.requires_grad else self._sum(x)
-        return self.relu(out)  # type: ignore[no-any-return, operator]
+def _norm_property(index: int) -> Any:
+    """The normalisation after convolution `index`, under whatever name it is registered."""
+    return property(lambda block: getattr(block, getattr(block, f"norm{index}_name")))
 
 
-class BasicBlock(ResidualBlock):
+def add_conv(block: nn.Module, index: int, conv: nn.Module, norm_cfg: Cfg, channels: int) -> None:
+    """Register `conv<index>` and its normalisation, whose name is kept as `norm<index>_name`."""
+    name, norm = build_norm_layer(norm_cfg, channels, postfix=index)
+    block.add_module(f"conv{index}", conv)
+    block.add_module(name, norm)
+    setattr(block, f"norm{index}_name", name)
+
+
+def conv_norm(block: nn.Module, index: int, x: Tensor) -> Tensor:
+    """Apply `conv<index>` and its normalisation."""
+    out: Tensor = getattr(block, getattr(block, f"norm{index}_name"))(getattr(block, f"conv{index}")(x))
+    return out
+
+
+def recompute(function: Callable[[Tensor], Tensor], x: Tensor, with_cp: bool) -> Tensor:
+    """`function(x)`; with `with_cp` nothing inside is kept for the backward pass, which computes it again."""
+    if not (with_cp and x.requires_grad):
+        return function(x)
+    out: Tensor = checkpoint(function, x, use_reentrant=False)
+    return out
+
+
+class BasicBlock(BaseModule):
     """Two 3x3 convolutions (arXiv:1512.03385).
 
     Args:
@@ -84,6 +61,8 @@ class BasicBlock(ResidualBlock):
     """
 
     expansion = 1
+    norm1 = _norm_property(1)
+    norm2 = _norm_property(2)
 
     def __init__(
         self,
@@ -100,27 +79,64 @@ class BasicBlock(ResidualBlock):
         plugins: Sequence[Cfg] | None = None,
         init_cfg: InitCfg = None,
     ) -> None:
-        super().__init__(with_cp, init_cfg)
+        super().__init__(init_cfg)
         if dcn is not None or plugins is not None:
             raise ValueError("depths 18 and 34 have basic blocks, which take neither dcn nor plugins; use 50 or deeper")
+        self.with_cp = with_cp
         first = build_conv_layer(
             conv_cfg, inplanes, planes, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
         )
-        self._add_conv(1, first, norm_cfg, planes)
-        self._add_conv(2, build_conv_layer(conv_cfg, planes, planes, 3, padding=1, bias=False), norm_cfg, planes)
+        add_conv(self, 1, first, norm_cfg, planes)
+        add_conv(self, 2, build_conv_layer(conv_cfg, planes, planes, 3, padding=1, bias=False), norm_cfg, planes)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = downsample
 
-    def _branch(self, x: Tensor) -> Tensor:
-        return self._conv_norm(2, self.relu(self._conv_norm(1, x)))
+    def _sum(self, x: Tensor) -> Tensor:
+        out = conv_norm(self, 2, self.relu(conv_norm(self, 1, x)))
+        out += x if self.downsample is None else self.downsample(x)
+        return out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(N, inplanes, H, W)` to `(N, planes, H / stride, W / stride)`."""
+        out: Tensor = self.relu(recompute(self._sum, x, self.with_cp))
+        return out
 
 
-class Bottleneck(ResidualBlock):
+@dataclass(frozen=True)
+class MiddleConv:
+    """The 3x3 convolution of a bottleneck, not built yet: blocks of other kinds make theirs from it.
+
+    Attributes:
+        channels: of input and output.
+        stride: 1 or the stride of the block.
+        dilation: spacing of the taps, and the padding.
+        groups: of channels.
+        conv_cfg: type of the convolution, deformable or not.
+        norm_cfg: normalisation that follows.
+    """
+
+    channels: int
+    stride: int
+    dilation: int
+    groups: int
+    conv_cfg: Cfg | None
+    norm_cfg: Cfg
+
+    def build(self) -> nn.Module:
+        """The convolution."""
+        shape = {"stride": self.stride, "padding": self.dilation, "dilation": self.dilation}
+        groups = {"groups": self.groups} if self.groups > 1 else {}
+        return build_conv_layer(self.conv_cfg, self.channels, self.channels, 3, **shape, **groups, bias=False)
+
+
+class Bottleneck(BaseModule):
     """1x1, 3x3 and 1x1 convolutions (arXiv:1512.03385), grouped ones (arXiv:1611.05431), plug-ins in between.
+
+    A bottleneck with something else in its middle overrides `_add_middle` and `_middle`.
 
     Args:
         inplanes: input channels.
-        planes: a quarter of the output channels.
+        planes: output channels divided by `expansion`.
         stride: stride of the 3x3 convolution, or of the first one in "caffe" style.
         dilation: dilation of the 3x3 convolution.
         downsample: maps the input to the shape of the output; identity when None.
@@ -134,9 +150,13 @@ class Bottleneck(ResidualBlock):
         base_width: width of one group where `planes` equals `base_channels`; for `groups > 1`.
         base_channels: see `base_width`.
         init_cfg: how to initialise.
+        options: what `_add_middle` takes besides the convolution.
     """
 
     expansion = 4
+    norm1 = _norm_property(1)
+    norm2 = _norm_property(2)
+    norm3 = _norm_property(3)
 
     def __init__(
         self,
@@ -155,36 +175,33 @@ class Bottleneck(ResidualBlock):
         base_width: int = 4,
         base_channels: int = 64,
         init_cfg: InitCfg = None,
+        **options: Any,
     ) -> None:
-        super().__init__(with_cp, init_cfg)
+        super().__init__(init_cfg)
         if style not in ("pytorch", "caffe"):
             raise ValueError(f"style must be 'pytorch' or 'caffe', got {style!r}")
         width = planes if groups == 1 else int(planes * (base_width / base_channels)) * groups
+        outplanes = planes * self.expansion
         strides = (1, stride) if style == "pytorch" else (stride, 1)
-        self.with_dcn = dcn is not None
-        self._add_conv(
-            1, build_conv_layer(conv_cfg, inplanes, width, 1, stride=strides[0], bias=False), norm_cfg, width
-        )
-        middle = build_conv_layer(
-            _middle_cfg(conv_cfg, dcn),
-            width,
-            width,
-            3,
-            stride=strides[1],
-            padding=dilation,
-            dilation=dilation,
-            bias=False,
-            **({"groups": groups} if groups > 1 else {}),
-        )
-        self._add_conv(2, middle, norm_cfg, width)
-        last = build_conv_layer(conv_cfg, width, planes * self.expansion, 1, bias=False)
-        self._add_conv(3, last, norm_cfg, planes * self.expansion)
+        self.with_cp = with_cp
+        first = build_conv_layer(conv_cfg, inplanes, width, 1, stride=strides[0], bias=False)
+        add_conv(self, 1, first, norm_cfg, width)
+        middle = MiddleConv(width, strides[1], dilation, groups, _middle_cfg(conv_cfg, dcn), norm_cfg)
+        self._add_middle(middle, **options)
+        add_conv(self, 3, build_conv_layer(conv_cfg, width, outplanes, 1, bias=False), norm_cfg, outplanes)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = downsample
-        channels = {"after_conv1": width, "after_conv2": width, "after_conv3": planes * self.expansion}
+        channels = {"after_conv1": width, "after_conv2": width, "after_conv3": outplanes}
         self._plugins: dict[str, list[str]] = {position: [] for position in channels}
         for plugin in plugins or ():
             self._add_plugin(plugin, channels)
+
+    def _add_middle(self, middle: MiddleConv) -> None:
+        add_conv(self, 2, middle.build(), middle.norm_cfg, middle.channels)
+
+    def _middle(self, x: Tensor) -> Tensor:
+        out: Tensor = self.relu(conv_norm(self, 2, x))
+        return out
 
     def _add_plugin(self, plugin: Cfg, channels: Mapping[str, int]) -> None:
         position, cfg = plugin["position"], dict(plugin["cfg"])
@@ -201,15 +218,17 @@ class Bottleneck(ResidualBlock):
             x = getattr(self, name)(x)
         return x
 
-    @property
-    def norm3(self) -> nn.Module:
-        """Normalisation after the third convolution."""
-        return self.get_submodule(str(self.norm3_name))
+    def _sum(self, x: Tensor) -> Tensor:
+        out = self._plug("after_conv1", self.relu(conv_norm(self, 1, x)))
+        out = self._plug("after_conv2", self._middle(out))
+        out = self._plug("after_conv3", conv_norm(self, 3, out))
+        out += x if self.downsample is None else self.downsample(x)
+        return out
 
-    def _branch(self, x: Tensor) -> Tensor:
-        x = self._plug("after_conv1", self.relu(self._conv_norm(1, x)))
-        x = self._plug("after_conv2", self.relu(self._conv_norm(2, x)))
-        return self._plug("after_conv3", self._conv_norm(3, x))
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(N, inplanes, H, W)` to `(N, planes * expansion, H / stride, W / stride)`."""
+        out: Tensor = self.relu(recompute(self._sum, x, self.with_cp))
+        return out
 
 
 def _middle_cfg(conv_cfg: Cfg | None, dcn: Cfg | None) -> Cfg | None:
@@ -218,66 +237,3 @@ def _middle_cfg(conv_cfg: Cfg | None, dcn: Cfg | None) -> Cfg | None:
     if conv_cfg is not None:
         raise ValueError(f"conv_cfg must be None where dcn is used, got {conv_cfg!r}")
     return {key: value for key, value in dcn.items() if key != "fallback_on_stride"}
-
-
-class ResLayer(Sequential):
-    """A stage: residual blocks, of which one (the first, as a rule) changes size and channels.
-
-    Args:
-        block: class of the blocks.
-        inplanes: input channels.
-        planes: channels of a block before its expansion.
-        num_blocks: how many.
-        stride: stride of the block that changes the size.
-        avg_down: shrink the shortcut by average pooling instead of a strided convolution (arXiv:1812.01187).
-        conv_cfg: type of the convolutions.
-        norm_cfg: normalisation.
-        downsample_first: whether the first block changes the size; the last one otherwise.
-        kwargs: other arguments of every block.
-    """
-
-    def __init__(
-        self,
-        block: Any,
-        inplanes: int,
-        planes: int,
-        num_blocks: int,
-        stride: int = 1,
-        avg_down: bool = False,
-        conv_cfg: Cfg | None = None,
-        norm_cfg: Cfg = BN,
-        downsample_first: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        outplanes = planes * block.expansion
-        changes = stride != 1 or inplanes != outplanes
-        shortcut = _shortcut(inplanes, outplanes, stride, avg_down, conv_cfg, norm_cfg) if changes else None
-        changing = {"stride": stride, "downsample": shortcut}
-        common = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, **kwargs}
-        if downsample_first:
-            blocks = [block(inplanes, planes, **changing, **common)]
-            blocks += [block(outplanes, planes, **common) for _ in range(num_blocks - 1)]
-        else:
-            blocks = [block(inplanes, inplanes, **common) for _ in range(num_blocks - 1)]
-            blocks += [block(inplanes, planes, **changing, **common)]
-        super().__init__(*blocks)
-
-
-def _shortcut(
-    inplanes: int, outplanes: int, stride: int, avg_down: bool, conv_cfg: Cfg | None, norm_cfg: Cfg
-) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    if avg_down:
-        layers.append(nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False))
-    conv = build_conv_layer(conv_cfg, inplanes, outplanes, 1, stride=1 if avg_down else stride, bias=False)
-    return nn.Sequential(*layers, conv, build_norm_layer(norm_cfg, outplanes)[1])
-
-
-RESNET_STAGES: dict[Any, tuple[Any, tuple[int, ...]]] = {
-    18: (BasicBlock, (2, 2, 2, 2)),
-    34: (BasicBlock, (3, 4, 6, 3)),
-    50: (Bottleneck, (3, 4, 6, 3)),
-    101: (Bottleneck, (3, 4, 23, 3)),
-    152: (Bottleneck, (3, 8, 36, 3)),
-}
-"""Class and number of the blocks of each depth of ResNet."""

@@ -24,7 +24,13 @@ BACKBONES = {
         DetectoRS_ResNeXt="DetectoRS_ResNet",
     ),
     **_at("raydet.backbones.trident_resnet", "TridentResNet"),
+    **_at("raydet.backbones.hrnet", "HRNet"),
+    **_at("raydet.backbones.hourglass", "HourglassNet"),
+    **_at("raydet.backbones.darknet", "Darknet"),
+    **_at("raydet.backbones.csp_darknet", "CSPDarknet"),
+    **_at("raydet.backbones.ssd_vgg", "SSDVGG"),
     **_at("raydet.backbones.mobilenet_v2", "MobileNetV2"),
+    **_at("raydet.backbones.efficientnet", "EfficientNet"),
 }
 NECKS = {
     **_at("raydet.necks.fpn", "FPN"),
@@ -32,6 +38,7 @@ NECKS = {
     **_at("raydet.necks.channel_mapper", "ChannelMapper"),
     **_at("raydet.necks.ssd_neck", "SSDNeck"),
     **_at("raydet.necks.yolo_neck", "YOLOV3Neck"),
+    **_at("raydet.necks.yolox_pafpn", "YOLOXPAFPN"),
     **_at("raydet.necks.dilated_encoder", "DilatedEncoder"),
 }
 SHARED_HEADS = _at("raydet.heads.roi.shared", "ResLayer")
@@ -44,6 +51,7 @@ HEADS = {
     **_at("raydet.heads.dense.atss", "ATSSHead"),
     **_at("raydet.heads.dense.gfl", "GFLHead"),
     **_at("raydet.heads.dense.ld", "LDHead"),
+    **_at("raydet.heads.dense.yolox", "YOLOXHead"),
     **_at("raydet.heads.roi.standard", "StandardRoIHead"),
     **_at("raydet.heads.roi.bbox", "BBoxHead", "ConvFCBBoxHead", "Shared2FCBBoxHead", "Shared4Conv1FCBBoxHead"),
     **_at("raydet.heads.mask.fcn", "FCNMaskHead"),
@@ -59,6 +67,7 @@ DETECTORS = {
         RetinaNet="SingleStageDetector",
     ),
     **_at("raydet.detectors.distillation", "KnowledgeDistillationSingleStageDetector"),
+    **_at("raydet.detectors.yolox", "YOLOX"),
     **_at("raydet.detectors.rpn", "RPN"),
     **_at(
         "raydet.detectors.two_stage",

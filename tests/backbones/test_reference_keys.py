@@ -10,7 +10,7 @@ import pytest
 from raydet.registry import BACKBONES, LAYERS, NECKS, SHARED_HEADS
 
 MANIFEST = Path(__file__).parents[3] / "shared" / "conformance" / "manifest_dev.json.gz"
-TYPES = ("ResNet", "ResNetV1d", "MobileNetV2", "FPN", "ResLayer")
+TYPES = {*BACKBONES.names(), "FPN", "ResLayer"}
 
 
 def _parts(model):
