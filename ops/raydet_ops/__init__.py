@@ -2,6 +2,9 @@
 
 from raydet_ops import _library
 from raydet_ops._operator import OPERATORS, serves
+from raydet_ops.corners import CornerPool, corner_pool
+from raydet_ops.deform_attention import ms_deform_attn
+from raydet_ops.deform_attention_module import MultiScaleDeformableAttention
 from raydet_ops.deform_conv import deform_conv2d, modulated_deform_conv2d
 from raydet_ops.deform_modules import (
     DeformConv2d,
@@ -9,9 +12,10 @@ from raydet_ops.deform_modules import (
     ModulatedDeformConv2d,
     ModulatedDeformConv2dPack,
 )
-from raydet_ops.focal import sigmoid_focal_loss
+from raydet_ops.focal import SigmoidFocalLoss, SoftmaxFocalLoss, sigmoid_focal_loss, softmax_focal_loss
 from raydet_ops.masked_conv import MaskedConv2d, masked_conv2d
 from raydet_ops.nms import batched_nms, nms, nms_match
+from raydet_ops.reassembly import CARAFE, CARAFENaive, CARAFEPack, carafe, carafe_naive
 from raydet_ops.roi import RoIAlign, RoIPool, roi_align, roi_pool
 from raydet_ops.soft_nms import soft_nms
 from raydet_ops.time_shift import TINShift, tin_shift
@@ -20,20 +24,31 @@ LIBRARIES = _library.load_all()
 """The compiled libraries, loaded once all operators are defined."""
 
 __all__ = [
+    "CARAFE",
     "LIBRARIES",
     "OPERATORS",
+    "CARAFENaive",
+    "CARAFEPack",
+    "CornerPool",
     "DeformConv2d",
     "DeformConv2dPack",
     "MaskedConv2d",
     "ModulatedDeformConv2d",
     "ModulatedDeformConv2dPack",
+    "MultiScaleDeformableAttention",
     "RoIAlign",
     "RoIPool",
+    "SigmoidFocalLoss",
+    "SoftmaxFocalLoss",
     "TINShift",
     "batched_nms",
+    "carafe",
+    "carafe_naive",
+    "corner_pool",
     "deform_conv2d",
     "masked_conv2d",
     "modulated_deform_conv2d",
+    "ms_deform_attn",
     "nms",
     "nms_match",
     "roi_align",
@@ -41,5 +56,6 @@ __all__ = [
     "serves",
     "sigmoid_focal_loss",
     "soft_nms",
+    "softmax_focal_loss",
     "tin_shift",
 ]

@@ -1,5 +1,6 @@
 // Focal loss (arXiv:1708.02002) of class indices.
 #include "../abi/boxing.h"
+#include "../device/blocks.h"
 #include "../device/math.h"
 
 namespace raydet {
@@ -24,6 +25,7 @@ template <typename T>
 struct SigmoidFocal {
   const T* logits;
   const int64_t* target;
+  const T* weight;    // of each row, if given
   const T* upstream;  // gradient of the loss, where a gradient is wanted
   T* result;
   int64_t num_classes;
@@ -31,42 +33,146 @@ struct SigmoidFocal {
 
   struct Row {
     int64_t start, label;
+    T positive, negative;
   };
 
-  RAYDET_BODY Row row(int64_t i) const { return {i * num_classes, target[i]}; }
+  RAYDET_BODY Row row(int64_t i) const {
+    const T factor = weight ? weight[i] : T(1);
+    return {i * num_classes, target[i], factor * alpha, factor * (1 - alpha)};
+  }
 
   RAYDET_BODY void operator()(const Row& row, int64_t column) const {
     const int64_t i = row.start + column;
     const bool positive = row.label == column;
     const T sign = positive ? T(1) : T(-1);
-    const FocalTerm<T> term(sign * logits[i], positive ? alpha : 1 - alpha, gamma);
+    const FocalTerm<T> term(sign * logits[i], positive ? row.positive : row.negative, gamma);
     result[i] = upstream ? upstream[i] * sign * term.slope : term.loss;
   }
 };
 
-static Tensor run(const Tensor& logits, const Tensor& target, const Tensor* upstream, double gamma, double alpha) {
-  const Tensor input = logits.contiguous(), labels = target.contiguous(), result = input.empty_like();
-  dispatch_floating(input, [&](auto zero) {
-    using T = decltype(zero);
-    const SigmoidFocal<T> body{
-        input.data<T>(), labels.data<int64_t>(), upstream ? upstream->data<T>() : nullptr, result.data<T>(),
-        input.size(1),   static_cast<T>(gamma),  static_cast<T>(alpha)};
-    launch_rows(input, input.size(0), input.size(1), 40, body);
+// Exponentials of the logits of one row below the largest, which are written to `terms` if wanted, and their sum.
+template <typename T>
+struct Softmax {
+  T largest, sum;
+
+  RAYDET_BODY Softmax(const T* logits, int64_t num_classes, T* terms) : largest(logits[0]), sum(0) {
+    for_blocks(num_classes, [&](auto width, int64_t first) {
+      T lanes[width];
+      for (int i = 0; i < width; ++i) lanes[i] = logits[first + i];
+      largest = larger(largest, joined<width>(lanes, [](T a, T b) { return larger(a, b); }));
+    });
+    for_blocks(num_classes, [&](auto width, int64_t first) {
+      T lanes[width];
+      const T* row = logits + first;
+      const T top = largest;
+      for (int i = 0; i < width; ++i) lanes[i] = exp_of_negative(row[i] - top);
+      for (int i = 0; terms && i < width; ++i) terms[first + i] = lanes[i];
+      sum += sum_of<width>(lanes);
+    });
+  }
+};
+
+// A row without a class of its own, such as background, has no loss.
+template <typename T>
+struct SoftmaxFocal {
+  const T* logits;
+  const int64_t* target;
+  const T* weight;    // of each row, if given
+  const T* upstream;  // gradient of the loss, where a gradient is wanted
+  T* result;
+  int64_t num_classes;
+  T gamma, alpha;
+
+  RAYDET_BODY void operator()(int64_t i) const {
+    const int64_t label = target[i];
+    if (label < 0 || label >= num_classes) return clear(i);
+    const T* row = logits + i * num_classes;
+    T* slopes = upstream ? result + i * num_classes : nullptr;
+    const Softmax<T> softmax(row, num_classes, slopes);
+    const T log_hit = smaller(row[label] - softmax.largest - std::log(softmax.sum), T(0));
+    const T hit = exp_of_negative(log_hit), factor = weight ? weight[i] * alpha : alpha;
+    const T focus = factor * std::pow(1 - hit, gamma);
+    if (!upstream) {
+      result[i] = -focus * log_hit;
+    } else {
+      const T bend = hit < 1 ? factor * gamma * std::pow(1 - hit, gamma - 1) * hit * log_hit : T(0);
+      const T slope = upstream[i] * (bend - focus), share = -slope / softmax.sum;  // in the logarithm of `hit`
+      for (int64_t column = 0; column < num_classes; ++column) slopes[column] *= share;
+      slopes[label] += slope;
+    }
+  }
+
+  RAYDET_BODY void clear(int64_t i) const {
+    const int64_t count = upstream ? num_classes : 1;
+    for (int64_t column = 0; column < count; ++column) result[i * count + column] = 0;
+  }
+};
+
+// What both losses are given. `upstream` is the gradient of the loss, where a gradient is wanted.
+struct Given {
+  Tensor input, target;
+  std::optional<Tensor> weight, upstream;
+  double gamma, alpha;
+
+  template <typename T>
+  static const T* data(const std::optional<Tensor>& tensor) {
+    return tensor ? tensor->data<T>() : nullptr;
+  }
+
+  template <template <typename> class Body, typename T>
+  Body<T> body(const Tensor& result) const {
+    return {input.data<T>(),  target.data<int64_t>(), data<T>(weight),       data<T>(upstream),
+            result.data<T>(), input.size(1),          static_cast<T>(gamma), static_cast<T>(alpha)};
+  }
+};
+
+static std::optional<Tensor> contiguous(const std::optional<Tensor>& tensor) {
+  return tensor ? std::optional<Tensor>(tensor->contiguous()) : std::nullopt;
+}
+
+static Tensor sigmoid(const Given& given) {
+  const Tensor result = given.input.empty_like();
+  dispatch_floating(result, [&](auto zero) {
+    const auto body = given.body<SigmoidFocal, decltype(zero)>(result);
+    launch_rows(result, result.size(0), result.size(1), 40, body);
   });
   return result;
 }
 
-static Tensor sigmoid_focal_loss(const Tensor& input, const Tensor& target, double gamma, double alpha) {
-  return run(input, target, nullptr, gamma, alpha);
+static Tensor softmax(const Given& given) {
+  const Tensor& input = given.input;
+  const Tensor result = given.upstream ? input.empty_like() : input.empty({input.size(0)}, input.dtype());
+  dispatch_floating(result, [&](auto zero) {
+    launch(result, input.size(0), input.size(1) * 40, given.body<SoftmaxFocal, decltype(zero)>(result));
+  });
+  return result;
+}
+
+static Tensor sigmoid_focal_loss(
+    const Tensor& input, const Tensor& target, const std::optional<Tensor>& weight, double gamma, double alpha) {
+  return sigmoid({input.contiguous(), target.contiguous(), contiguous(weight), std::nullopt, gamma, alpha});
 }
 
 static Tensor sigmoid_focal_loss_backward(
-    const Tensor& grad, const Tensor& input, const Tensor& target, double gamma, double alpha) {
-  const Tensor upstream = grad.contiguous();
-  return run(input, target, &upstream, gamma, alpha);
+    const Tensor& grad, const Tensor& input, const Tensor& target, const std::optional<Tensor>& weight, double gamma,
+    double alpha) {
+  return sigmoid({input.contiguous(), target.contiguous(), contiguous(weight), grad.contiguous(), gamma, alpha});
+}
+
+static Tensor softmax_focal_loss(
+    const Tensor& input, const Tensor& target, const std::optional<Tensor>& weight, double gamma, double alpha) {
+  return softmax({input.contiguous(), target.contiguous(), contiguous(weight), std::nullopt, gamma, alpha});
+}
+
+static Tensor softmax_focal_loss_backward(
+    const Tensor& grad, const Tensor& input, const Tensor& target, const std::optional<Tensor>& weight, double gamma,
+    double alpha) {
+  return softmax({input.contiguous(), target.contiguous(), contiguous(weight), grad.contiguous(), gamma, alpha});
 }
 
 RAYDET_KERNEL(sigmoid_focal_loss);
 RAYDET_KERNEL(sigmoid_focal_loss_backward);
+RAYDET_KERNEL(softmax_focal_loss);
+RAYDET_KERNEL(softmax_focal_loss_backward);
 
 }  // namespace raydet
