@@ -379,8 +379,9 @@ class BaseRunner(HookRegistration):
         return state
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        """Put back the logged numbers and the random states of the moment of the checkpoint."""
+        """Put back the logged numbers, the random states and what the model kept at the moment of the checkpoint."""
         self.log_buffer.load_state_dict(state["log_buffer"])
+        resume.load_model_state(self, state)
         resume.load_random_states(self, state)
 
     def _finish_iteration(self, state: Mapping[str, Any]) -> None:

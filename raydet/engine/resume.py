@@ -31,6 +31,7 @@ def snapshot(runner: Any, random_states: list[Any] | None) -> dict[str, Any]:
         "after": _name_of(runner.hooks, position) if position is not None else None,
         "world_size": runner.world_size,
         "random_states": random_states,
+        "model": _state_of(runner.model),
         "hooks": {_name_of(runner.hooks, i): hook.state_dict() for i, hook in _stateful(runner.hooks)},
         "log_buffer": runner.log_buffer.state_dict(),
         "metrics": {k: v for k, v in runner.metrics.items() if isinstance(v, (bool, int, float, str))},
@@ -47,6 +48,13 @@ def load_hook_states(runner: Any, state: Mapping[str, Any]) -> None:
     lost = [name for name, own in saved.items() if own]
     if lost:
         runner.logger.warning(f"the checkpoint holds states of hooks that this run does not have: {', '.join(lost)}")
+
+
+def load_model_state(runner: Any, state: Mapping[str, Any]) -> None:
+    """Give a model what it wants besides its weights, see `training_state` of a model that has it."""
+    own, model = state.get("model"), unwrap(runner.model)
+    if own and hasattr(model, "load_training_state"):
+        model.load_training_state(own)
 
 
 def load_random_states(runner: Any, state: Mapping[str, Any]) -> None:
@@ -102,6 +110,11 @@ def check_same_model(model: nn.Module, state_dict: Mapping[str, Any], source: st
             f"the checkpoint {source} is of another model: {'; '.join(parts)}. Resume with the config of that run, "
             "or start from its weights with load_from"
         )
+
+
+def _state_of(model: nn.Module) -> Any:
+    own = unwrap(model)
+    return own.training_state() if hasattr(own, "training_state") else None
 
 
 def _stateful(hooks: list[Any]) -> list[tuple[int, Any]]:

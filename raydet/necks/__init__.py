@@ -6,5 +6,6 @@ from raydet.necks.fpn import FPN
 from raydet.necks.pafpn import PAFPN
 from raydet.necks.ssd_neck import SSDNeck
 from raydet.necks.yolo_neck import YOLOV3Neck
+from raydet.necks.yolox_pafpn import YOLOXPAFPN
 
-__all__ = ["FPN", "PAFPN", "ChannelMapper", "DilatedEncoder", "SSDNeck", "YOLOV3Neck"]
+__all__ = ["FPN", "PAFPN", "YOLOXPAFPN", "ChannelMapper", "DilatedEncoder", "SSDNeck", "YOLOV3Neck"]

@@ -315,7 +315,8 @@ LAYERS = {
     # attention
     **_at("raydet_ops", "MultiScaleDeformableAttention"),
     # pooling of regions
-    **_at("raydet_ops", "RoIAlign", "RoIPool"),
+    **_at("raydet_ops", "RoIAlign", "RoIPool", "SimpleRoIAlign", "PrRoIPool"),
+    **_at("raydet_ops", "DeformRoIPool", "DeformRoIPoolPack", "ModulatedDeformRoIPoolPack"),
 }
 INITIALIZERS = {
     **_at(

@@ -105,6 +105,23 @@ GFL_HEAD = {
 ATSS = {"assigner": {"type": "ATSSAssigner", "topk": 9}}
 LD_HEAD = {**GFL_HEAD, "type": "LDHead", "loss_ld": {"type": "KnowledgeDistillationKLDivLoss"}}
 TEACHER = {**RETINA, "type": "GFL", "bbox_head": GFL_HEAD, "train_cfg": ATSS}
+YOLOX = {
+    "backbone": {"type": "CSPDarknet", "deepen_factor": 0.33, "widen_factor": 0.125, "norm_eval": True},
+    "neck": {"type": "YOLOXPAFPN", "in_channels": [32, 64, 128], "out_channels": 8, "num_csp_blocks": 1},
+    "bbox_head": {
+        "type": "YOLOXHead",
+        "num_classes": NUM_CLASSES,
+        "in_channels": 8,
+        "feat_channels": 8,
+        "stacked_convs": 1,
+        "norm_cfg": {"type": "GN", "num_groups": 2},
+    },
+    "train_cfg": {"assigner": {"type": "SimOTAAssigner"}},
+    "test_cfg": {"score_thr": 0.0, "nms": NMS, "max_per_img": 10},
+    "input_size": SIZE,
+    "random_size_range": (1, 2),
+    "random_size_interval": 2,
+}
 TWO_STAGE = {
     "backbone": BACKBONE,
     "neck": NECK,
@@ -123,6 +140,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "train_cfg": ATSS,
         "teacher_config": {"model": TEACHER},
     },
+    "YOLOX": YOLOX,
     "RPN": {
         "backbone": BACKBONE,
         "neck": NECK,

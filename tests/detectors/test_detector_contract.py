@@ -12,9 +12,10 @@ import torch
 from raydet.detectors.losses import parse_losses
 from raydet.registry import DETECTORS
 
-NAMES = ["SingleStageDetector", "RetinaNet", "RPN", "TwoStageDetector", "FasterRCNN", "MaskRCNN", "FastRCNN"]
-DIFFERENT = ["RetinaNet", "RPN", "FastRCNN", "MaskRCNN", "KnowledgeDistillationSingleStageDetector"]
+NAMES = ["SingleStageDetector", "RetinaNet", "RPN", "TwoStageDetector", "FasterRCNN", "MaskRCNN", "FastRCNN", "YOLOX"]
+DIFFERENT = ["RetinaNet", "RPN", "FastRCNN", "MaskRCNN", "KnowledgeDistillationSingleStageDetector", "YOLOX"]
 # The others are names for these.
+UNCLIPPED = {"YOLOX"}  # detectors whose boxes may reach over the image, as in 2.x
 
 
 def box_rows(result: Any) -> np.ndarray:
@@ -68,7 +69,7 @@ def test_simple_test_gives_one_result_per_image(name: str, num_images: int, tiny
     for rows in map(box_rows, results):
         assert rows.shape[1] == 5
         assert len(rows) > 0
-        assert (rows[:, :4] >= 0).all()
+        assert name in UNCLIPPED or (rows[:, :4] >= 0).all()
         assert (rows[:, 2] <= 46).all()
         assert (rows[:, 3] <= 32).all()
 

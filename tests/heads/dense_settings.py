@@ -47,4 +47,12 @@ HEADS: dict[str, dict[str, Any]] = {
     ),
     "LDHead": single_anchor_head(loss_cls=QUALITY, loss_bbox=GIOU, loss_ld={"type": "KnowledgeDistillationKLDivLoss"}),
     "GFLHead": single_anchor_head(loss_cls=QUALITY, loss_bbox=GIOU),
+    "YOLOXHead": head(
+        num_classes=3,
+        stacked_convs=1,
+        strides=STRIDES,
+        norm_cfg=NORM,
+        train_cfg={"assigner": {"type": "SimOTAAssigner"}},
+        test_cfg={"score_thr": 0.0, "nms": TEST["nms"], "max_per_img": 10},
+    ),
 }

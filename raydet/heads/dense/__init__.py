@@ -9,6 +9,7 @@ from raydet.heads.dense.layout import LevelLayout
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.heads.dense.retina import RetinaHead
 from raydet.heads.dense.rpn import RPNHead
+from raydet.heads.dense.yolox import YOLOXHead
 
 __all__ = [
     "ATSSHead",
@@ -21,5 +22,6 @@ __all__ = [
     "Predictor",
     "RPNHead",
     "RetinaHead",
+    "YOLOXHead",
     "conv_tower",
 ]
