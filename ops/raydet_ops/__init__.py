@@ -14,7 +14,9 @@ from raydet_ops.deform_modules import (
 )
 from raydet_ops.focal import SigmoidFocalLoss, SoftmaxFocalLoss, sigmoid_focal_loss, softmax_focal_loss
 from raydet_ops.masked_conv import MaskedConv2d, masked_conv2d
-from raydet_ops.nms import batched_nms, nms, nms_match
+from raydet_ops.nms import batched_nms, nms
+from raydet_ops.nms_match import nms_match
+from raydet_ops.overlaps import bbox_overlaps
 from raydet_ops.reassembly import CARAFE, CARAFENaive, CARAFEPack, carafe, carafe_naive
 from raydet_ops.roi import RoIAlign, RoIPool, roi_align, roi_pool
 from raydet_ops.soft_nms import soft_nms
@@ -42,6 +44,7 @@ __all__ = [
     "SoftmaxFocalLoss",
     "TINShift",
     "batched_nms",
+    "bbox_overlaps",
     "carafe",
     "carafe_naive",
     "corner_pool",

@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression: of one set of boxes, of many classes at once, and with the groups it forms."""
+"""Greedy non-maximum suppression: of one set of boxes, and of many classes at once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,45 @@ import torchvision
 from torch import Tensor
 
 from raydet_ops._arrays import as_given, to_tensor, widened
-from raydet_ops.soft_nms import soft_nms
+from raydet_ops._boxes import check_offset, check_scored, unknown_length
+from raydet_ops._checks import check_shape, check_tensors
+from raydet_ops._operator import define
+from raydet_ops.soft_nms import lower_scores
 
 Array = TypeVar("Array", Tensor, np.ndarray)
 Result = tuple[Tensor, Tensor]
 
 SPLIT_THRESHOLD = 10_000
-"""From so many boxes on, classes are suppressed one after the other instead of all at once."""
+"""From so many boxes on, classes are suppressed apart even where they would meet."""
+
+
+def _plain(
+    boxes: Tensor, scores: Tensor, groups: Tensor | None, split: bool, iou_threshold: float, offset: int, max_num: int
+) -> Tensor:
+    grown = torch.cat([boxes[:, :2], boxes[:, 2:] + offset], dim=1) if offset else boxes
+    if groups is None or not split:
+        keep = torchvision.ops.nms(grown, scores.to(boxes.dtype), iou_threshold)
+    else:
+        members = [(groups == group).nonzero().squeeze(1) for group in torch.unique(groups)]
+        parts = [
+            part[torchvision.ops.nms(grown[part], scores[part].to(boxes.dtype), iou_threshold)] for part in members
+        ]
+        keep = torch.cat(parts).sort().values if parts else groups
+        keep = keep[scores[keep].argsort(descending=True, stable=True)]
+    return keep[:max_num].clone() if max_num > 0 else keep
+
+
+def _fake(boxes: Tensor, *_: Any) -> Tensor:
+    keep: Tensor = boxes.new_empty(unknown_length(), dtype=torch.int64)
+    return keep
+
+
+_ARGUMENTS = (
+    "(Tensor boxes, Tensor scores, Tensor? groups, bool split, float iou_threshold, int offset, int max_num) -> Tensor"
+)
+_suppress = define(f"nms{_ARGUMENTS}", plain=_plain, fake=_fake)
+# How CUDA suppresses, also on the CPU, where tests compare the two.
+define(f"nms_by_words{_ARGUMENTS}", plain=_plain, fake=_fake)
 
 
 def nms(
@@ -42,32 +74,45 @@ def nms(
         `(D, 5)` kept boxes with scores, best first, and their `(D,)` indices, of the kind given.
 
     Raises:
-        ValueError: wrong shapes or offset.
+        ValueError: wrong shapes or offset, or boxes and scores on different devices.
+        TypeError: neither tensors nor arrays, or not of floating type.
     """
-    _check(boxes, scores, offset)
-    dets, keep = _nms(to_tensor(boxes), to_tensor(scores), iou_threshold, offset, score_threshold, max_num)
+    plain_boxes, plain_scores = to_tensor(boxes), to_tensor(scores)
+    check_scored(plain_boxes, plain_scores)
+    check_offset(offset)
+    kept_scores, keep = _nms(plain_boxes, plain_scores, iou_threshold, offset, score_threshold, max_num)
+    dets = torch.cat([plain_boxes[keep], kept_scores[:, None]], dim=1)
     return as_given(dets, boxes), as_given(keep, boxes)
 
 
 def _nms(
-    boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0, score_threshold: float = 0, max_num: int = -1
+    boxes: Tensor,
+    scores: Tensor,
+    iou_threshold: float,
+    offset: int = 0,
+    score_threshold: float = 0,
+    max_num: int = -1,
+    groups: Tensor | None = None,
+    split: bool = False,
 ) -> Result:
-    candidates = (scores > score_threshold).nonzero().squeeze(1) if score_threshold > 0 else None
-    if candidates is not None:
-        boxes, scores = boxes[candidates], scores[candidates]
-    areas = widened(boxes)
-    if offset:
-        areas = torch.cat([areas[:, :2], areas[:, 2:] + offset], dim=1)
-    keep = torchvision.ops.nms(areas, widened(scores), iou_threshold)
-    if max_num > 0:
-        keep = keep[:max_num]
-    dets = torch.cat([boxes[keep], scores[keep, None]], dim=1)
-    return dets, keep if candidates is None else candidates[keep]
+    """Kept scores, best first, and their indices.
+
+    Groups are a hint that boxes of different ones lie apart, which the CPU uses where it holds; with `split` they are
+    apart wherever they lie.
+    """
+    wide, ranked = widened(boxes.detach()), widened(scores.detach())
+    if score_threshold <= 0:
+        keep = _suppress(wide, ranked, groups, split, float(iou_threshold), offset, max_num)
+        return scores[keep], keep
+    above = (scores > score_threshold).nonzero().squeeze(1)
+    groups = None if groups is None else groups[above]
+    keep = above[_suppress(wide[above], ranked[above], groups, split, float(iou_threshold), offset, max_num)]
+    return scores[keep], keep
 
 
 def _soft_nms(boxes: Tensor, scores: Tensor, max_num: int = -1, **options: Any) -> Result:
-    dets, keep = soft_nms(boxes, scores, **options)
-    return (dets[:max_num], keep[:max_num]) if max_num > 0 else (dets, keep)
+    kept_scores, keep = lower_scores(boxes, scores, **options)
+    return (kept_scores[:max_num], keep[:max_num]) if max_num > 0 else (kept_scores, keep)
 
 
 METHODS: dict[str, Callable[..., Result]] = {"nms": _nms, "soft_nms": _soft_nms}
@@ -94,84 +139,53 @@ def batched_nms(
         `(D, 5)` kept boxes with scores, best first, and their `(D,)` indices.
 
     Raises:
-        ValueError: `nms_cfg` names an unknown method.
+        ValueError: `nms_cfg` names an unknown method, or wrong shapes or devices.
+        TypeError: boxes or scores are not floating tensors.
     """
+    check_scored(boxes, scores)
+    check_tensors(boxes=boxes, idxs=idxs)
     if nms_cfg is None:
         scores, order = scores.sort(descending=True)
         return torch.cat([boxes[order], scores[:, None]], dim=1), order
     options = dict(nms_cfg)
     class_agnostic = options.pop("class_agnostic", class_agnostic)
-    split_threshold = options.pop("split_thr", SPLIT_THRESHOLD)
+    split = len(boxes) >= options.pop("split_thr", SPLIT_THRESHOLD)
     method = _method(options.pop("type", "nms"))
+    check_offset(options.get("offset", 0))
     if "iou_thr" in options:
         options.setdefault("iou_threshold", options.pop("iou_thr"))
     if class_agnostic or boxes.numel() == 0:
-        return method(boxes, scores, **options)
-    # Far apart, boxes of different classes cannot suppress each other.
-    wide = widened(boxes)
-    shifted = wide + (idxs.to(wide) * (wide.max() + 1))[:, None]
-    if len(boxes) < split_threshold:
-        dets, keep = method(shifted, scores, **options)
+        kept_scores, keep = method(boxes, scores, **options)
     else:
-        dets, keep = _class_by_class(shifted, scores, idxs, method, options)
-    return torch.cat([boxes[keep], dets[:, 4:]], dim=1), keep
+        check_shape("idxs", idxs, len(boxes))
+        kept_scores, keep = _class_by_class(boxes, scores, idxs, split, method, options)
+    return torch.cat([boxes[keep], kept_scores[:, None]], dim=1), keep
 
 
 def _class_by_class(
-    boxes: Tensor, scores: Tensor, idxs: Tensor, method: Callable[..., Result], options: dict[str, Any]
+    boxes: Tensor, scores: Tensor, idxs: Tensor, split: bool, method: Callable[..., Result], options: dict[str, Any]
 ) -> Result:
-    """Suppress one class at a time, which needs less memory."""
+    # Far apart, boxes of different classes cannot suppress each other.
+    wide = widened(boxes)
+    shifted = wide + (idxs.to(wide) * (wide.max() + 1))[:, None]
+    if method is _nms:
+        return _nms(shifted, scores, groups=idxs.long(), split=split, **options)
+    if not split:
+        return method(shifted, scores, **options)
     max_num = options.pop("max_num", -1)
-    dets, keep = [], []
+    parts = []
     for members in (torch.nonzero(idxs == label).squeeze(1) for label in torch.unique(idxs)):
-        class_dets, class_keep = method(boxes[members], scores[members], **options)
-        dets.append(class_dets)
-        keep.append(members[class_keep])
-    all_dets, all_keep = torch.cat(dets), torch.cat(keep)
+        kept_scores, keep = method(shifted[members], scores[members], **options)
+        parts.append((kept_scores, members[keep]))
+    all_scores, all_keep = (torch.cat(part) for part in zip(*parts, strict=True))
     order = all_keep.argsort()
-    order = order[all_dets[order, 4].argsort(descending=True, stable=True)]
+    order = order[all_scores[order].argsort(descending=True, stable=True)]
     if max_num > 0:
         order = order[:max_num]
-    return all_dets[order], all_keep[order]
-
-
-def nms_match(dets: Array, iou_threshold: float) -> list[Array]:
-    """Groups of boxes that greedy suppression forms: each kept box, best first, then those that it suppresses.
-
-    Args:
-        dets: `(R, 5)` boxes with scores, tensor or array.
-        iou_threshold: boxes that overlap a kept box at least so much join its group.
-
-    Returns:
-        Index arrays, one per group, of the kind given.
-
-    Raises:
-        ValueError: `dets` is not `(R, 5)`.
-    """
-    if dets.ndim != 2 or dets.shape[1] != 5:
-        raise ValueError(f"dets must be (R, 5) boxes with scores, got shape {tuple(dets.shape)}")
-    tensor = to_tensor(dets)
-    left = tensor[:, 4].argsort(descending=True, stable=True)
-    overlaps = torchvision.ops.box_iou(tensor[:, :4], tensor[:, :4])
-    groups = []
-    while len(left):
-        joins = overlaps[left[0], left] >= iou_threshold
-        joins[0] = True
-        groups.append(as_given(left[joins], dets))
-        left = left[~joins]
-    return groups
+    return all_scores[order], all_keep[order]
 
 
 def _method(name: str) -> Callable[..., Result]:
     if name not in METHODS:
         raise ValueError(f"nms type must be one of {sorted(METHODS)}, got {name!r}")
     return METHODS[name]
-
-
-def _check(boxes: Any, scores: Any, offset: int) -> None:
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"boxes must be (R, 4), got shape {tuple(boxes.shape)}")
-    if len(boxes) != len(scores):
-        raise ValueError(f"one score per box is needed, got {len(boxes)} boxes and {len(scores)} scores")
-    if offset not in (0, 1):
-        raise ValueError(f"offset must be 0 or 1, got {offset!r}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+import raydet_ops
 from torch import Tensor
-
-MODES = ("iou", "iof", "giou")
 
 
 def bbox_overlaps(
@@ -26,39 +24,7 @@ def bbox_overlaps(
     Raises:
         ValueError: unknown mode or shapes that do not fit.
     """
-    _check(bboxes1, bboxes2, mode, is_aligned)
-    if not is_aligned:
-        bboxes1, bboxes2 = bboxes1[..., :, None, :], bboxes2[..., None, :, :]
-    # Coordinate by coordinate: pairs of points would take twice the memory.
-    left1, top1, right1, bottom1 = bboxes1.unbind(-1)
-    left2, top2, right2, bottom2 = bboxes2.unbind(-1)
-    width = (torch.min(right1, right2) - torch.max(left1, left2)).clamp(min=0)
-    overlap = width * (torch.min(bottom1, bottom2) - torch.max(top1, top2)).clamp(min=0)
-    area1 = (right1 - left1) * (bottom1 - top1)
-    if mode == "iof":
-        return overlap / area1.clamp(min=eps)
-    union = (area1 + (right2 - left2) * (bottom2 - top2) - overlap).clamp(min=eps)
-    iou = overlap / union
-    if mode == "iou":
-        return iou
-    hull_width = (torch.max(right1, right2) - torch.min(left1, left2)).clamp(min=0)
-    hull = hull_width * (torch.max(bottom1, bottom2) - torch.min(top1, top2)).clamp(min=0)
-    hull = hull.clamp(min=eps)
-    return iou - (hull - union) / hull
-
-
-def _check(bboxes1: Tensor, bboxes2: Tensor, mode: str, is_aligned: bool) -> None:
-    if mode not in MODES:
-        raise ValueError(f"mode must be one of {MODES}, got {mode!r}")
-    for boxes in (bboxes1, bboxes2):
-        if boxes.shape[-1] != 4:
-            raise ValueError(f"boxes must be (..., 4), got shape {tuple(boxes.shape)}")
-    if bboxes1.shape[:-2] != bboxes2.shape[:-2]:
-        raise ValueError(f"batches must agree, got shapes {tuple(bboxes1.shape)} and {tuple(bboxes2.shape)}")
-    if is_aligned and bboxes1.shape != bboxes2.shape:
-        raise ValueError(
-            f"aligned boxes must be equally many, got shapes {tuple(bboxes1.shape)} and {tuple(bboxes2.shape)}"
-        )
+    return raydet_ops.bbox_overlaps(bboxes1, bboxes2, mode, is_aligned, eps=eps)
 
 
 class BboxOverlaps2D:

@@ -4,6 +4,7 @@
 //   launch_rows     `body(body.row(row), column)`: the CPU prepares a row once and vectorises over its columns, the GPU
 //                   gives every element a thread
 //   launch_scatter  `body(index)`; adds to shared elements through `accumulate`: in order on the CPU, atomically on the GPU
+//   launch_steps    `body(step, thread, threads)`; one block of threads, all of which end a step before the next begins
 //
 // Bodies are structs whose functions are marked RAYDET_BODY. `cost` is about how many operations one index takes.
 #pragma once
@@ -75,6 +76,22 @@ void launch(const Tensor& where, int64_t count, int64_t, const Body& body) {
 }
 
 template <typename Body>
+__global__ void run_steps(int64_t steps, Body body) {
+  for (int64_t step = 0; step < steps; ++step) {
+    body(step, threadIdx.x, blockDim.x);
+    __syncthreads();
+  }
+}
+
+template <typename Body>
+void launch_steps(const Tensor& where, int64_t steps, const Body& body) {
+  if (steps <= 0) return;
+  DeviceScope scope(where);
+  run_steps<<<1, 512, 0, stream_of(where)>>>(steps, body);
+  check_launch();
+}
+
+template <typename Body>
 struct EveryElement {
   int64_t columns;
   Body body;
@@ -116,6 +133,14 @@ void launch_rows(const Tensor&, int64_t rows, int64_t columns, int64_t cost, con
 template <typename Body>
 void launch_scatter(const Tensor&, int64_t count, int64_t, const Body& body) {
   for (int64_t i = 0; i < count; ++i) body(i);
+}
+
+// Threads take turns, so that bodies meet the same division of work as on the GPU.
+template <typename Body>
+void launch_steps(const Tensor&, int64_t steps, const Body& body) {
+  constexpr int64_t kThreads = 4;
+  for (int64_t step = 0; step < steps; ++step)
+    for (int64_t thread = 0; thread < kThreads; ++thread) body(step, thread, kThreads);
 }
 
 #endif
