@@ -1,4 +1,4 @@
-// Sums over channels, by the lanes of a vector on the CPU and by the threads of a warp on the GPU.
+// Bodies that share out the channels of an index: over the lanes of a vector on the CPU, over a warp on the GPU.
 #pragma once
 
 #include "launch.h"
@@ -24,41 +24,50 @@ void launch_lanes(const Tensor& where, int64_t count, int64_t cost, const Body& 
   launch(where, count * kLanes, cost, EveryLane<Body>{body});
 }
 
-// Adds `term(i, values)`, which fills `values[num]`, to `sums` for every i in [0, count), in the same order every time.
-// All lanes of an index must come here together, and all get the sums.
-template <int num, typename T, typename Term>
-RAYDET_BODY void add_terms(int64_t count, [[maybe_unused]] int64_t lane, T (&sums)[num], const Term& term) {
-#ifdef __CUDA_ARCH__
-  T own[num] = {}, values[num];
-  for (int64_t i = lane; i < count; i += kLanes) {
-    term(i, values);
-    for (int k = 0; k < num; ++k) own[k] += values[k];
-  }
-  for (int k = 0; k < num; ++k) {
-    for (int other = kLanes / 2; other > 0; other /= 2) own[k] += __shfl_xor_sync(0xffffffffu, own[k], other);
-    sums[k] += own[k];
-  }
-#else
-  constexpr int64_t kWidth = 64 / sizeof(T);
-  T parts[num][kWidth] = {};
-  int64_t i = 0;
-  for (; i + kWidth <= count; i += kWidth) {
+// Several sums at once, added up in the same order every time.
+template <int num, typename T>
+class Sums {
+ public:
+  // Adds `term(i, values)`, which fills `values[num]`, for every i in [0, count).
+  template <typename Term>
+  RAYDET_BODY void add(int64_t count, const Term& term) {
+    int64_t i = 0;
+#ifndef __CUDA_ARCH__
+    for (; i + kWidth <= count; i += kWidth) {
 #pragma GCC ivdep
-    for (int64_t j = 0; j < kWidth; ++j) {
-      T values[num];
-      term(i + j, values);
-      for (int k = 0; k < num; ++k) parts[k][j] += values[k];
+      for (int64_t j = 0; j < kWidth; ++j) add_one(i + j, j, term);
+    }
+#endif
+    for (int64_t j = 0; i < count; ++i, ++j) add_one(i, j % kWidth, term);
+  }
+
+  // The sums; on the GPU over all lanes, which must come here together.
+  RAYDET_BODY void finish(T (&sums)[num]) const {
+    for (int k = 0; k < num; ++k) {
+      T sum = 0;
+      for (int64_t j = 0; j < kWidth; ++j) sum += parts_[k][j];
+#ifdef __CUDA_ARCH__
+      for (int other = kLanes / 2; other > 0; other /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, other);
+#endif
+      sums[k] = sum;
     }
   }
-  for (int64_t j = 0; i < count; ++i, ++j) {
+
+ private:
+#ifdef __CUDACC__
+  static constexpr int64_t kWidth = 1;
+#else
+  static constexpr int64_t kWidth = 32 / sizeof(T);
+#endif
+
+  template <typename Term>
+  RAYDET_BODY void add_one(int64_t i, int64_t j, const Term& term) {
     T values[num];
     term(i, values);
-    for (int k = 0; k < num; ++k) parts[k][j] += values[k];
+    for (int k = 0; k < num; ++k) parts_[k][j] += values[k];
   }
-  for (int k = 0; k < num; ++k) {
-    for (int64_t j = 0; j < kWidth; ++j) sums[k] += parts[k][j];
-  }
-#endif
-}
+
+  T parts_[num][kWidth] = {};
+};
 
 }  // namespace raydet

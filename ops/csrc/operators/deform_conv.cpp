@@ -36,24 +36,68 @@ struct Corners {
   }
 };
 
-// A chunk is a run of channels that belong to one deform group and to one group of the convolution.
+// Columns are `(groups, rows, channels / groups)`: the channels of a deform group may lie in several pieces there.
 struct Layout {
-  int64_t height, width, channels, samples, rows, deform_groups, groups, chunk;
+  int64_t height, width, channels, samples, rows, deform_groups, groups, piece;
 
   Layout(const Tensor& image, const Tensor& positions, int64_t groups)
       : height(image.size(1)), width(image.size(2)), channels(image.size(3)),
         samples(positions.size(1) * positions.size(2)), rows(positions.size(0) * samples),
         deform_groups(positions.size(3)), groups(groups),
-        chunk(std::gcd(channels / groups, channels / deform_groups)) {}
+        piece(std::gcd(channels / groups, channels / deform_groups)) {}
 
-  RAYDET_BODY int64_t num_chunks() const { return channels / chunk; }
-  RAYDET_BODY int64_t image_start(int64_t row) const { return row / samples * height * width * channels; }
-  RAYDET_BODY int64_t deform_group(int64_t first_channel) const { return first_channel / (channels / deform_groups); }
+  RAYDET_BODY int64_t per_deform_group() const { return channels / deform_groups; }
 
-  // Place of a channel in columns of `(groups, rows, channels / groups)`.
   RAYDET_BODY int64_t column(int64_t row, int64_t channel) const {
     const int64_t per_group = channels / groups;
     return (channel / per_group * rows + row) * per_group + channel % per_group;
+  }
+
+  // Calls `function(offset, column, count)` for the pieces of a deform group; on the GPU for the channels of a lane.
+  template <typename Function>
+  RAYDET_BODY void for_pieces(
+      int64_t row, int64_t deform_group, [[maybe_unused]] int64_t lane, const Function& function) const {
+    const int64_t first = deform_group * per_deform_group();
+#ifdef __CUDA_ARCH__
+    for (int64_t offset = lane; offset < per_deform_group(); offset += kLanes) {
+      function(offset, column(row, first + offset), int64_t{1});
+    }
+#else
+    const int64_t per_group = channels / groups;
+    int64_t place = column(row, first), left = per_group - first % per_group;
+    for (int64_t offset = 0; offset < per_deform_group(); offset += piece) {
+      function(offset, place, piece);
+      place += piece;
+      left -= piece;
+      if (left == 0) {
+        left = per_group;
+        place += (rows - 1) * per_group;
+      }
+    }
+#endif
+  }
+};
+
+// Where a sample of a deform group begins in the image, at each corner, and what the mask leaves of the weights.
+template <typename T>
+struct Sample {
+  int64_t start[4];
+  T weight[4], strength;
+  Corners<T> corners;
+
+  RAYDET_BODY Sample(const Layout& layout, const T* positions, const T* mask, int64_t index)
+      : strength(mask[index]), corners(positions[index * 2], positions[index * 2 + 1], layout.height, layout.width) {
+    const int64_t row = index / layout.deform_groups, group = index % layout.deform_groups;
+    const int64_t image = row / layout.samples * layout.height * layout.width;
+    for (int i = 0; i < 4; ++i) {
+      start[i] = (image + corners.pixel[i]) * layout.channels + group * layout.per_deform_group();
+      weight[i] = corners.weight[i] * strength;
+    }
+  }
+
+  RAYDET_BODY T mix(T a, T b, T c, T d) const {
+    const T sum = (weight[0] * a + weight[1] * b) + (weight[2] * c + weight[3] * d);
+    return corners.inside ? sum : T(0);
   }
 };
 
@@ -63,32 +107,13 @@ struct Samples {
   const T* positions;  // (rows, deform_groups, 2): y, x in pixels
   const T* mask;       // (rows, deform_groups)
 
-  RAYDET_BODY Corners<T> corners(int64_t row, int64_t group) const {
-    const T* position = positions + (row * layout.deform_groups + group) * 2;
-    return Corners<T>(position[0], position[1], layout.height, layout.width);
-  }
+  int64_t count() const { return layout.rows * layout.deform_groups; }
 
-  RAYDET_BODY T strength(int64_t row, int64_t group) const { return mask[row * layout.deform_groups + group]; }
-};
+  RAYDET_BODY Sample<T> operator[](int64_t index) const { return Sample<T>(layout, positions, mask, index); }
 
-template <typename T>
-struct Chunk {
-  int64_t pixel[4], column;
-  T weight[4];
-  bool inside;
-
-  RAYDET_BODY Chunk(const Samples<T>& samples, int64_t row, int64_t first_channel) {
-    const Layout& layout = samples.layout;
-    const int64_t group = layout.deform_group(first_channel);
-    const Corners<T> corners = samples.corners(row, group);
-    const T strength = samples.strength(row, group);
-    const int64_t start = layout.image_start(row) + first_channel;
-    for (int i = 0; i < 4; ++i) {
-      pixel[i] = start + corners.pixel[i] * layout.channels;
-      weight[i] = corners.weight[i] * strength;
-    }
-    column = layout.column(row, first_channel);
-    inside = corners.inside;
+  template <typename Function>
+  RAYDET_BODY void for_pieces(int64_t index, int64_t lane, const Function& function) const {
+    layout.for_pieces(index / layout.deform_groups, index % layout.deform_groups, lane, function);
   }
 };
 
@@ -98,15 +123,15 @@ struct Gather {
   const T* image;
   T* columns;
 
-  RAYDET_BODY Chunk<T> row(int64_t i) const {
-    const int64_t num_chunks = samples.layout.num_chunks();
-    return Chunk<T>(samples, i / num_chunks, i % num_chunks * samples.layout.chunk);
-  }
-
-  RAYDET_BODY void operator()(const Chunk<T>& chunk, int64_t c) const {
-    const T sum = (chunk.weight[0] * image[chunk.pixel[0] + c] + chunk.weight[1] * image[chunk.pixel[1] + c]) +
-                  (chunk.weight[2] * image[chunk.pixel[2] + c] + chunk.weight[3] * image[chunk.pixel[3] + c]);
-    columns[chunk.column + c] = chunk.inside ? sum : T(0);
+  RAYDET_BODY void operator()(int64_t index, int64_t lane) const {
+    const Sample<T> sample = samples[index];
+    samples.for_pieces(index, lane, [&](int64_t offset, int64_t column, int64_t count) {
+      const T *const a = image + sample.start[0] + offset, *const b = image + sample.start[1] + offset;
+      const T *const c = image + sample.start[2] + offset, *const d = image + sample.start[3] + offset;
+      T* const result = columns + column;
+#pragma GCC ivdep
+      for (int64_t i = 0; i < count; ++i) result[i] = sample.mix(a[i], b[i], c[i], d[i]);
+    });
   }
 };
 
@@ -121,41 +146,37 @@ struct GatherBackward {
   T* grad_mask;
 
   RAYDET_BODY void operator()(int64_t index, int64_t lane) const {
-    const Layout& layout = samples.layout;
-    const int64_t row = index / layout.deform_groups, group = index % layout.deform_groups;
-    const int64_t per_group = layout.channels / layout.deform_groups;
-    const Corners<T> corners = samples.corners(row, group);
-    const T strength = samples.strength(row, group);
-    T dots[4] = {0, 0, 0, 0};  // of the gradient with the channels of each corner
-    for (int64_t first = group * per_group; first < (group + 1) * per_group; first += layout.chunk) {
-      add_chunk(Chunk<T>(samples, row, first), lane, dots);
-    }
-    if (lane != 0) return;
-    T sums[3] = {0, 0, 0};
-    for (int i = 0; corners.inside && i < 4; ++i) {
-      if (corners.weight[i] == 0 && corners.slope_y[i] == 0 && corners.slope_x[i] == 0) continue;
-      sums[0] += corners.slope_y[i] * dots[i];
-      sums[1] += corners.slope_x[i] * dots[i];
-      sums[2] += corners.weight[i] * dots[i];
-    }
-    grad_positions[index * 2] = strength * sums[0];
-    grad_positions[index * 2 + 1] = strength * sums[1];
-    grad_mask[index] = sums[2];
+    const Sample<T> sample = samples[index];
+    Sums<4, T> sums;
+    samples.for_pieces(index, lane, [&](int64_t offset, int64_t column, int64_t count) {
+      const T *const a = image + sample.start[0] + offset, *const b = image + sample.start[1] + offset;
+      const T *const c = image + sample.start[2] + offset, *const d = image + sample.start[3] + offset;
+      const T* const slope = grad + column;
+      T* const result = columns + column;
+      sums.add(count, [&](int64_t i, T(&terms)[4]) {
+        result[i] = sample.mix(a[i], b[i], c[i], d[i]);
+        terms[0] = slope[i] * a[i];
+        terms[1] = slope[i] * b[i];
+        terms[2] = slope[i] * c[i];
+        terms[3] = slope[i] * d[i];
+      });
+    });
+    T dots[4];  // of the gradient with the channels of each corner
+    sums.finish(dots);
+    if (lane == 0) write(index, sample, dots);
   }
 
-  RAYDET_BODY void add_chunk(const Chunk<T> chunk, int64_t lane, T (&dots)[4]) const {
-    const T *const a = image + chunk.pixel[0], *const b = image + chunk.pixel[1];
-    const T *const c = image + chunk.pixel[2], *const d = image + chunk.pixel[3];
-    const T* const slope = grad + chunk.column;
-    T* const column = columns + chunk.column;
-    add_terms(samples.layout.chunk, lane, dots, [&](int64_t i, T(&terms)[4]) {
-      const T sum = (chunk.weight[0] * a[i] + chunk.weight[1] * b[i]) + (chunk.weight[2] * c[i] + chunk.weight[3] * d[i]);
-      column[i] = chunk.inside ? sum : T(0);
-      terms[0] = slope[i] * a[i];
-      terms[1] = slope[i] * b[i];
-      terms[2] = slope[i] * c[i];
-      terms[3] = slope[i] * d[i];
-    });
+  RAYDET_BODY void write(int64_t index, const Sample<T>& sample, const T (&dots)[4]) const {
+    const Corners<T>& corners = sample.corners;
+    T y = 0, x = 0, strength = 0;
+    for (int i = 0; corners.inside && i < 4; ++i) {
+      y += corners.slope_y[i] * dots[i];
+      x += corners.slope_x[i] * dots[i];
+      strength += corners.weight[i] * dots[i];
+    }
+    grad_positions[index * 2] = sample.strength * y;
+    grad_positions[index * 2 + 1] = sample.strength * x;
+    grad_mask[index] = strength;
   }
 };
 
@@ -165,12 +186,25 @@ struct Scatter {
   const T* grad;
   T* image;
 
-  RAYDET_BODY Chunk<T> row(int64_t i) const { return Gather<T>{samples, nullptr, nullptr}.row(i); }
+  RAYDET_BODY void operator()(int64_t index, int64_t lane) const { add(index, lane, 0, samples.layout.channels); }
 
-  RAYDET_BODY void operator()(const Chunk<T>& chunk, int64_t c) const {
-    for (int i = 0; i < 4; ++i) {
-      if (chunk.weight[i] != 0) accumulate(image + chunk.pixel[i] + c, chunk.weight[i] * grad[chunk.column + c]);
-    }
+  // Adds the channels in [low, high).
+  RAYDET_BODY void add(int64_t index, int64_t lane, int64_t low, int64_t high) const {
+    const int64_t channels = samples.layout.per_deform_group();
+    const int64_t first = index % samples.layout.deform_groups * channels;
+    if (first >= high || first + channels <= low) return;
+    const Sample<T> sample = samples[index];
+    samples.for_pieces(index, lane, [&](int64_t offset, int64_t column, int64_t count) {
+      const int64_t begin = larger<int64_t>(low - first - offset, 0), end = smaller(high - first - offset, count);
+      for (int corner = 0; corner < 4; ++corner) {
+        const T weight = sample.weight[corner];
+        if (weight == 0) continue;
+        T* const pixel = image + sample.start[corner] + offset;
+        const T* const slope = grad + column;
+#pragma GCC ivdep
+        for (int64_t i = begin; i < end; ++i) accumulate(pixel + i, weight * slope[i]);
+      }
+    });
   }
 };
 
@@ -178,33 +212,18 @@ struct Scatter {
 
 template <typename T>
 void scatter(const Tensor& where, const Scatter<T>& body) {
-  const Layout& layout = body.samples.layout;
-  launch_rows(where, layout.rows * layout.num_chunks(), layout.chunk, 1, body);
+  launch_lanes(where, body.samples.count(), 1, body);
 }
 
 #else
 
-// Threads share out the channels: whatever their number, an element gets its terms in the order of the rows.
+// Threads share out the channels: whatever their number, an element gets its terms in the order of the samples.
 template <typename T>
 void scatter(const Tensor&, const Scatter<T>& body) {
   constexpr int64_t kShare = 16;
-  const Layout layout = body.samples.layout;
-  parallel_for((layout.channels + kShare - 1) / kShare, layout.rows * kShare, [&](int64_t begin, int64_t end) {
-    const int64_t low = begin * kShare, high = end * kShare < layout.channels ? end * kShare : layout.channels;
-    for (int64_t row = 0; row < layout.rows; ++row) {
-      for (int64_t first = low / layout.chunk * layout.chunk; first < high; first += layout.chunk) {
-        const Chunk<T> chunk(body.samples, row, first);
-        const int64_t start = first < low ? low - first : 0;
-        const int64_t stop = first + layout.chunk > high ? high - first : layout.chunk;
-        for (int i = 0; i < 4; ++i) {
-          if (chunk.weight[i] == 0) continue;
-          T* const pixel = body.image + chunk.pixel[i];
-          const T* const grad = body.grad + chunk.column;
-#pragma GCC ivdep
-          for (int64_t c = start; c < stop; ++c) pixel[c] += chunk.weight[i] * grad[c];
-        }
-      }
-    }
+  const int64_t channels = body.samples.layout.channels, count = body.samples.count();
+  parallel_for((channels + kShare - 1) / kShare, count * kShare, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < count; ++i) body.add(i, 0, begin * kShare, smaller(end * kShare, channels));
   });
 }
 
@@ -218,7 +237,7 @@ static Tensor deform_columns(const Tensor& image, const Tensor& positions, const
   dispatch_floating(pixels, [&](auto zero) {
     using T = decltype(zero);
     const Gather<T> body{{layout, places.data<T>(), strengths.data<T>()}, pixels.data<T>(), columns.data<T>()};
-    launch_rows(pixels, layout.rows * layout.num_chunks(), layout.chunk, 12, body);
+    launch_lanes(pixels, body.samples.count(), layout.per_deform_group() * 10, body);
   });
   return columns;
 }
@@ -234,7 +253,7 @@ static std::tuple<Tensor, Tensor, Tensor> deform_columns_backward(
     const GatherBackward<T> body{
         {layout, places.data<T>(), strengths.data<T>()}, pixels.data<T>(),         slopes.data<T>(),
         columns.data<T>(),                               grad_positions.data<T>(), grad_mask.data<T>()};
-    launch_lanes(pixels, layout.rows * layout.deform_groups, layout.channels / layout.deform_groups * 20, body);
+    launch_lanes(pixels, body.samples.count(), layout.per_deform_group() * 20, body);
   });
   return {columns, grad_positions, grad_mask};
 }
