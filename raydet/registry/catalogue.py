@@ -31,6 +31,8 @@ BACKBONES = {
     **_at("raydet.backbones.ssd_vgg", "SSDVGG"),
     **_at("raydet.backbones.mobilenet_v2", "MobileNetV2"),
     **_at("raydet.backbones.efficientnet", "EfficientNet"),
+    **_at("raydet.backbones.swin", "SwinTransformer"),
+    **_at("raydet.backbones.pvt", "PyramidVisionTransformer", "PyramidVisionTransformerV2"),
 }
 NECKS = {
     **_at("raydet.necks.fpn", "FPN"),
@@ -51,6 +53,7 @@ HEADS = {
     **_at("raydet.heads.dense.atss", "ATSSHead"),
     **_at("raydet.heads.dense.gfl", "GFLHead"),
     **_at("raydet.heads.dense.ld", "LDHead"),
+    **_at("raydet.heads.dense.yolo_v3", "YOLOV3Head"),
     **_at("raydet.heads.dense.yolox", "YOLOXHead"),
     **_at("raydet.heads.roi.standard", "StandardRoIHead"),
     **_at("raydet.heads.roi.bbox", "BBoxHead", "ConvFCBBoxHead", "Shared2FCBBoxHead", "Shared4Conv1FCBBoxHead"),
@@ -65,6 +68,8 @@ DETECTORS = {
         FCOS="SingleStageDetector",
         GFL="SingleStageDetector",
         RetinaNet="SingleStageDetector",
+        YOLOF="SingleStageDetector",
+        YOLOV3="SingleStageDetector",
     ),
     **_at("raydet.detectors.distillation", "KnowledgeDistillationSingleStageDetector"),
     **_at("raydet.detectors.yolox", "YOLOX"),
@@ -313,6 +318,7 @@ LAYERS = {
     **_at("raydet.layers.conv_module", "ConvModule"),
     **_at("raydet.layers.criss_cross", "CrissCrossAttention"),
     # attention
+    **_at("raydet.layers.attention", "MultiheadAttention", "FFN"),
     **_at("raydet_ops", "MultiScaleDeformableAttention"),
     # pooling of regions
     **_at("raydet_ops", "RoIAlign", "RoIPool", "SimpleRoIAlign", "PrRoIPool"),

@@ -55,4 +55,18 @@ HEADS: dict[str, dict[str, Any]] = {
         train_cfg={"assigner": {"type": "SimOTAAssigner"}},
         test_cfg={"score_thr": 0.0, "nms": TEST["nms"], "max_per_img": 10},
     ),
+    "YOLOV3Head": {
+        "num_classes": 3,
+        "in_channels": (8, 8),
+        "out_channels": (8, 8),
+        "anchor_generator": {
+            "type": "YOLOAnchorGenerator",
+            "strides": STRIDES,
+            "base_sizes": [[(12, 8), (30, 20)], [(30, 30), (60, 40)]],
+        },
+        "featmap_strides": STRIDES,
+        "norm_cfg": NORM,
+        "train_cfg": {"assigner": {"type": "GridAssigner", "pos_iou_thr": 0.5, "neg_iou_thr": 0.5}},
+        "test_cfg": TEST,
+    },
 }

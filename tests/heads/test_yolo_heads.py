@@ -9,7 +9,9 @@ import torch
 from dense_settings import HEADS as SETTINGS
 from test_dense_contract import batch, feats
 
+from raydet.heads.dense.yolo_v3 import level_loss
 from raydet.heads.dense.yolox import to_boxes, to_codes
+from raydet.losses import CrossEntropyLoss
 from raydet.registry import HEADS
 
 
@@ -86,3 +88,62 @@ def test_yolox_loss_of_padding_is_like_any_other(num: int) -> None:
     full = head.loss(feats(num), batch(num))
     padded = head.loss(feats(num), batch(num, pad_shape=(32, 96)))
     assert all(torch.equal(full[key], padded[key]) for key in full)
+
+
+def test_yolo_splits_what_it_predicts_and_says_how_sure_it_is() -> None:
+    head = make("YOLOV3Head")
+    output = head.outputs(feats(1))
+    assert {key: value.shape[-1] for key, value in output.values.items()} == {"box": 4, "conf": 1, "cls": 3}
+    assert torch.equal(head.score_factors(output), output["conf"].sigmoid()[..., 0])
+
+
+def test_yolo_starts_with_few_objects_and_rare_classes() -> None:
+    head = make("YOLOV3Head")
+    for conv, stride in zip(head.convs_pred, (8, 16), strict=True):
+        bias = conv.bias.view(2, 8).sigmoid()
+        assert torch.allclose(bias[:, 4], torch.tensor(8 / (608 / stride) ** 2))
+        assert torch.allclose(bias[:, 5:], torch.tensor(0.01))
+
+
+def test_yolo_drops_cells_below_the_confidence() -> None:
+    settings = SETTINGS["YOLOV3Head"]["test_cfg"]
+    head = make("YOLOV3Head")
+    output = head.outputs(feats(1))
+    least = output["conf"].sigmoid().median().item()
+    strict = make("YOLOV3Head", test_cfg={**settings, "conf_thr": least})
+    sure = output["conf"].sigmoid()[0, :, 0] >= least
+    assert torch.equal((strict.scores(output)[0] > 0).any(1), sure)
+    assert len(strict.candidates(output, batch(1).metas)[0]) == 3 * int(sure.sum())  # nms_pre counts nothing here
+
+
+def test_only_cells_that_hold_a_center_are_positive() -> None:
+    head = make("YOLOV3Head")
+    targets = head.targets(head.outputs(feats(1)), batch(1, num_boxes=1))
+    assert len(targets.positive) > 0
+    middle = (targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2
+    prior = (targets.priors[:, :2] + targets.priors[:, 2:]) / 2
+    assert ((middle - prior).abs() <= 8).all()
+
+
+def test_smoothing_moves_probability_to_all_classes() -> None:
+    head = make("YOLOV3Head", one_hot_smoother=0.3)
+    seen = []
+    head.loss_cls.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+    head.loss(feats(), batch(num_boxes=1))
+    assert torch.allclose(seen[0], torch.tensor([[0.8, 0.1, 0.1]]).expand_as(seen[0]))
+
+
+def test_mean_divides_by_every_number_of_a_level() -> None:
+    output = make("YOLOV3Head").outputs(feats(2))
+    rows = torch.tensor([0, 3, 8 * 12 * 2, 8 * 12 * 2 + 1])  # two of each level of the first image
+    predicted, wanted = torch.zeros(4, 3), torch.ones(4, 3)
+    loss = level_loss(CrossEntropyLoss(use_sigmoid=True), predicted, wanted, output, rows)
+    one = torch.tensor(2.0).log() * 3
+    assert torch.allclose(loss, 2 * one / (2 * 8 * 12 * 2 * 3) + 2 * one / (2 * 4 * 6 * 2 * 3))
+    total = level_loss(CrossEntropyLoss(use_sigmoid=True, reduction="sum"), predicted, wanted, output, rows)
+    assert torch.allclose(total, 4 * one)
+
+
+def test_yolo_wants_channels_and_strides_for_all_levels() -> None:
+    with pytest.raises(ValueError, match="the anchors have 2 levels"):
+        make("YOLOV3Head", in_channels=(8, 8, 8))

@@ -9,6 +9,7 @@ from raydet.heads.dense.layout import LevelLayout
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.heads.dense.retina import RetinaHead
 from raydet.heads.dense.rpn import RPNHead
+from raydet.heads.dense.yolo_v3 import YOLOV3Head
 from raydet.heads.dense.yolox import YOLOXHead
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Predictor",
     "RPNHead",
     "RetinaHead",
+    "YOLOV3Head",
     "YOLOXHead",
     "conv_tower",
 ]

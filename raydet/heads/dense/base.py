@@ -62,9 +62,14 @@ class DenseHead(BaseModule, ABC):
         test_cfg: `nms_pre`, `score_thr`, `nms`, `max_per_img`.
         init_cfg: weight initialisation.
 
+    Attributes:
+        learns_in_padding: priors in the padding of a batch learn (background), too.
+
     Raises:
         ValueError: `num_classes` is too small.
     """
+
+    learns_in_padding = False
 
     def __init__(
         self,
@@ -214,7 +219,9 @@ class DenseHead(BaseModule, ABC):
         )
 
     def valid_priors(self, output: DenseOutput, metas: Sequence[ImageMeta]) -> list[Tensor | None]:
-        """Per image, a bool mask `(R,)` of the priors outside the batch padding, or None when all are."""
+        """Per image, a bool mask `(R,)` of the priors outside the batch padding, or None when all may learn."""
+        if self.learns_in_padding:
+            return [None] * len(metas)
         sizes = output.layout.sizes
         device = output.priors.device
         return [

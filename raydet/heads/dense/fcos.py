@@ -16,7 +16,7 @@ from raydet.heads.dense.defaults import BINARY_LOSS, FOCAL_LOSS, GROUP_NORM, SID
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.layers import mean_over_ranks
 from raydet.registry import LOSSES
-from raydet.structures import GroundTruth, ImageMeta
+from raydet.structures import GroundTruth
 
 RANGES = ((-1, 64), (64, 128), (128, 256), (256, 512), (512, 1e8))
 IOU_LOSS = {"type": "IoULoss", "loss_weight": 1.0}
@@ -46,6 +46,8 @@ class FCOSHead(DenseHead):
         bbox_coder: part or dict.
         **kwargs: see `DenseHead`.
     """
+
+    learns_in_padding = True
 
     def __init__(
         self,
@@ -102,10 +104,6 @@ class FCOSHead(DenseHead):
         raw = output["box"]
         distances = raw.relu() * self.prior_strides(output)[:, None] if self.norm_on_bbox else raw.exp()
         return replace(output, values={**output.values, "box": distances})
-
-    def valid_priors(self, output: DenseOutput, metas: Sequence[ImageMeta]) -> list[Tensor | None]:
-        """All: no object lies in the padding."""
-        return [None] * len(metas)
 
     def assign(
         self, output: DenseOutput, inside: Sequence[Tensor | None], image: int, priors: Tensor, truth: GroundTruth

@@ -33,6 +33,11 @@ class LevelLayout:
         return [h * w * a for (h, w), a in zip(self.sizes, self.priors_per_cell, strict=True)]
 
     @property
+    def num_priors(self) -> int:
+        """`R`."""
+        return sum(self.num_per_level)
+
+    @property
     def starts(self) -> list[int]:
         """Index on the flat axis at which each level begins."""
         return [0, *accumulate(self.num_per_level)][:-1]

@@ -53,6 +53,8 @@ class YOLOXHead(DenseHead):
         use_l1: also compare boxes' codes; `YOLOXModeSwitchHook` sets it for the last epochs.
     """
 
+    learns_in_padding = True
+
     def __init__(
         self,
         num_classes: int,
@@ -124,10 +126,6 @@ class YOLOXHead(DenseHead):
         output = super().flatten(maps)
         strides = self.prior_strides(output)[:, None].expand(-1, 2)
         return replace(output, priors=torch.cat([output.priors, strides], dim=1))
-
-    def valid_priors(self, output: DenseOutput, metas: Sequence[ImageMeta]) -> list[Tensor | None]:
-        """All: no object lies in the padding."""
-        return [None] * len(metas)
 
     def assign(
         self, output: DenseOutput, inside: Sequence[Tensor | None], image: int, priors: Tensor, truth: GroundTruth
