@@ -28,7 +28,7 @@ def _plain(
 ) -> Tensor:
     grown = torch.cat([boxes[:, :2], boxes[:, 2:] + offset], dim=1) if offset else boxes
     if groups is None or not split:
-        keep = torchvision.ops.nms(grown, scores.to(boxes.dtype), iou_threshold)
+        keep: Tensor = torchvision.ops.nms(grown, scores.to(boxes.dtype), iou_threshold)
     else:
         members = [(groups == group).nonzero().squeeze(1) for group in torch.unique(groups)]
         parts = [

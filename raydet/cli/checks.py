@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 REQUIRED = (
     "torch", "torchvision", "ray", "numpy", "cv2", "PIL", "pycocotools", "pyarrow", "yaml", "rich", "scipy", "optuna",
@@ -116,32 +116,52 @@ def _folder(name: str, folder: Path) -> Finding:
 
 
 def check_operators() -> Iterator[Finding]:
-    """Each operator on each device: whether it runs and what carries it."""
+    """The kernel libraries, what computes each operator on each device, and whether some of them run."""
+    import raydet_ops
+    import torch
+
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    for library in raydet_ops.LIBRARIES:
+        yield _library(library, library.device in devices)
+    for name in raydet_ops.OPERATORS:
+        if not name.endswith("_backward"):
+            carriers = (f"{device} by {raydet_ops.serves(name, device)}" for device in devices)
+            yield Finding("ok", name, ", ".join(carriers))
+    for device in devices:
+        yield _probe(device)
+
+
+def _library(library: Any, is_wanted: bool) -> Finding:
+    import torch
+
+    versions = f"torch {torch.__version__}" + (f", CUDA {torch.version.cuda}" if library.device == "cuda" else "")
+    if library.path is not None:
+        return Finding("ok", f"kernels {library.device}", f"{library.path.name} in {versions}")
+    return Finding("note" if is_wanted else "ok", f"kernels {library.device}", f"{library.problem} ({versions})")
+
+
+def _probe(device: str) -> Finding:
+    """Whether a few operators, which stand for their libraries, give an answer."""
     import torch
 
     from raydet import ops
 
-    boxes, image = torch.tensor([[0.0, 0, 8, 8], [1, 1, 9, 9]]), torch.rand(1, 2, 16, 16)
-    scores, regions = torch.tensor([0.9, 0.8]), torch.tensor([[0.0, 0, 0, 8, 8]])
-    logits, labels = torch.zeros(2, 3), torch.tensor([0, 3])
-    probes: dict[str, tuple[str, Callable[[str], object]]] = {
-        "nms": ("torchvision", lambda d: ops.nms(boxes.to(d), scores.to(d), 0.5)),
-        "soft_nms": ("torch", lambda d: ops.soft_nms(boxes.to(d), scores.to(d))),
-        "roi_align": ("torchvision", lambda d: ops.roi_align(image.to(d), regions.to(d), 2)),
-        "roi_pool": ("torchvision", lambda d: ops.roi_pool(image.to(d), regions.to(d), 2)),
-        "sigmoid_focal_loss": ("torch", lambda d: ops.sigmoid_focal_loss(logits.to(d), labels.to(d))),
+    boxes = torch.tensor([[0.0, 0, 8, 8], [1, 1, 9, 9]], device=device)
+    scores, image = torch.tensor([0.9, 0.8], device=device), torch.rand(1, 2, 16, 16, device=device)
+    regions, labels = torch.tensor([[0.0, 0, 0, 8, 8]], device=device), torch.tensor([0, 3], device=device)
+    probes: dict[str, Callable[[], object]] = {
+        "nms": lambda: ops.nms(boxes, scores, 0.5),
+        "roi_align": lambda: ops.roi_align(image, regions, 2),
+        "roi_pool": lambda: ops.roi_pool(image, regions, 2),
+        "sigmoid_focal_loss": lambda: ops.sigmoid_focal_loss(boxes, labels),
     }
-    for name, (carrier, probe) in probes.items():
-        for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
-            yield _probe(name, carrier, probe, device)
-
-
-def _probe(name: str, carrier: str, probe: Callable[[str], object], device: str) -> Finding:
-    try:
-        probe(device)
-    except Exception as error:
-        return Finding("bad", name, f"fails on {device}: {str(error).splitlines()[0]}; do torch and torchvision match?")
-    return Finding("ok", name, f"{device}: {carrier}")
+    for name, probe in probes.items():
+        try:
+            probe()
+        except Exception as error:
+            cause = str(error).splitlines()[0]
+            return Finding("bad", f"operators {device}", f"{name} fails: {cause}; do torch and torchvision match?")
+    return Finding("ok", f"operators {device}", f"{', '.join(probes)} run")
 
 
 def check_shipped() -> Iterator[Finding]:
