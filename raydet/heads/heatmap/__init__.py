@@ -1,0 +1,5 @@
+"""Heads that find objects as peaks of heatmaps."""
+
+from raydet.heads.heatmap.center import CenterNetHead
+
+__all__ = ["CenterNetHead"]
