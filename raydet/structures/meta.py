@@ -34,7 +34,7 @@ class ImageMeta:
         known = {key: value for key, value in meta.items() if key in names}
         shape = known["img_shape"] = tuple(known["img_shape"])
         scale = np.atleast_1d(np.asarray(known.get("scale_factor", 1.0), dtype=np.float32))
-        known["scale_factor"] = np.broadcast_to(scale, (4,)) if scale.size == 1 else scale
+        known["scale_factor"] = np.repeat(scale, 4) if scale.size == 1 else scale
         known["ori_shape"] = tuple(known.get("ori_shape") or shape)
         known["pad_shape"] = tuple(known.get("pad_shape") or shape)
         known["flip"] = bool(known.get("flip", False))
