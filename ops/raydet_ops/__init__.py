@@ -19,6 +19,7 @@ from raydet_ops.masked_conv import MaskedConv2d, masked_conv2d
 from raydet_ops.nms import batched_nms, nms
 from raydet_ops.nms_match import nms_match
 from raydet_ops.overlaps import bbox_overlaps
+from raydet_ops.paste import paste_masks
 from raydet_ops.points import (
     SimpleRoIAlign,
     abs_img_point_to_rel_img_point,
@@ -74,6 +75,7 @@ __all__ = [
     "ms_deform_attn",
     "nms",
     "nms_match",
+    "paste_masks",
     "point_sample",
     "prroi_pool",
     "rel_roi_point_to_abs_img_point",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from raydet_ops.paste import stretch_weights
 from torch import Tensor
 
 from raydet.structures import Masks
@@ -67,21 +68,10 @@ def paste_masks(
         left, top = (boxes[:, :2].amin(dim=0).floor() - 1).clamp(min=0).int().tolist()
         right = min(int(boxes[:, 2].max().ceil()) + 1, img_w)
         bottom = min(int(boxes[:, 3].max().ceil()) + 1, img_h)
-    rows = _stretch_weights(boxes[:, 1], boxes[:, 3], top, bottom, masks.shape[2])
-    columns = _stretch_weights(boxes[:, 0], boxes[:, 2], left, right, masks.shape[3])
+    rows = stretch_weights(boxes[:, 1], boxes[:, 3], top, bottom, masks.shape[2])
+    columns = stretch_weights(boxes[:, 0], boxes[:, 2], left, right, masks.shape[3])
     pasted = rows @ masks[:, 0].to(rows.dtype) @ columns.transpose(1, 2)
     return pasted, (slice(top, bottom), slice(left, right)) if skip_empty else ()
-
-
-def _stretch_weights(start: Tensor, end: Tensor, low: int, high: int, cells: int) -> Tensor:
-    """`(D, high - low, cells)` weight of each mask cell in each pixel of an image axis."""
-    pixels = torch.arange(low, high, device=start.device, dtype=torch.float32) + 0.5
-    relative = (pixels - start[:, None]) / (end - start)[:, None]
-    # A box without extent shows the middle of its mask.
-    relative = relative.nan_to_num(nan=0.5, posinf=0.5, neginf=0.5)
-    places = relative * cells - 0.5
-    cell = torch.arange(cells, device=start.device)
-    return (1 - (places[..., None] - cell).abs()).clamp(min=0)
 
 
 def mask2bbox(masks: Tensor) -> Tensor:

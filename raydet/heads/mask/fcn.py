@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from raydet_ops import paste_masks
 from torch import Tensor, nn
 
-from raydet.geometry import mask_target, paste_masks
+from raydet.geometry import mask_target
 from raydet.heads.settings import RoITraining
 from raydet.layers import BaseModule, ConvModule, ModuleList, build_conv_layer, build_upsample_layer
 from raydet.layers.init_functions import kaiming_init
@@ -20,8 +21,8 @@ LOSS_MASK = {"type": "CrossEntropyLoss", "use_mask": True, "loss_weight": 1.0}
 UPSAMPLE = {"type": "deconv", "scale_factor": 2}
 PREDICTOR = {"type": "Conv"}
 UPSAMPLING = (None, "deconv", "nearest", "bilinear", "carafe")
-PIXELS_AT_ONCE = 2**28
-"""Pixels pasted at once on an accelerator: 1 GiB of float32."""
+PIXELS_AT_ONCE = 2**30
+"""Pixels pasted at once on an accelerator, of a byte each."""
 
 
 class FCNMaskHead(BaseModule):
@@ -132,19 +133,12 @@ class FCNMaskHead(BaseModule):
         Returns:
             `(D, height, width)` bool, or uint8 if `threshold` is negative.
         """
-        chosen = masks[torch.arange(len(masks), device=masks.device), self._channels(labels)][:, None]
+        chosen = masks[torch.arange(len(masks), device=masks.device), self._channels(labels)]
         on_cpu = masks.device.type == "cpu"
-        at_once = 1 if on_cpu else max(1, PIXELS_AT_ONCE // max(size[0] * size[1], 1))
-        canvas = np.zeros((len(chosen), *size), dtype=np.uint8 if threshold < 0 else bool)
-        for start in range(0, len(chosen), at_once):
-            part = slice(start, start + at_once)
-            # On a CPU only the window around the box is computed.
-            with torch.autocast(masks.device.type, enabled=False):
-                pasted, window = paste_masks(chosen[part], boxes[part], *size, skip_empty=on_cpu)
-            values = (pasted * 255).to(torch.uint8) if threshold < 0 else pasted >= threshold
-            place = (part, *window)
-            canvas[place] = values.cpu().numpy()
-        return canvas
+        at_once = max(1, len(masks) if on_cpu else PIXELS_AT_ONCE // max(size[0] * size[1], 1))
+        chunks = zip(chosen.split(at_once), boxes.split(at_once), strict=True)
+        pasted = [paste_masks(part, places, size, threshold).cpu().numpy() for part, places in chunks]
+        return pasted[0] if len(pasted) == 1 else np.concatenate(pasted)
 
     def get_seg_masks(
         self,
