@@ -31,6 +31,7 @@ class DenseTargets:
         matched_gt: `(P,)` index of each positive's ground truth within its image.
         num_pos: sum over the images of max(number of positives, 1).
         num_neg: sum over the images of max(number of negatives, 1).
+        shadowed: `(S, 2)` pairs of a flat index and a class that it does not learn, of assigners that say so.
     """
 
     labels: Tensor
@@ -42,6 +43,7 @@ class DenseTargets:
     matched_gt: Tensor
     num_pos: int
     num_neg: int
+    shadowed: Tensor | None = None
 
     @property
     def sampled(self) -> Tensor:
@@ -58,6 +60,7 @@ class _ImageTargets:
     labels: Tensor
     boxes: Tensor
     matched_gt: Tensor
+    shadowed: Tensor | None
 
 
 def assign_targets(
@@ -104,6 +107,7 @@ def assign_targets(
         # 2.x counts at least one of each kind per image, not per batch.
         num_pos=sum(max(len(part.positive), 1) for part in parts),
         num_neg=sum(max(len(part.negative), 1) for part in parts),
+        shadowed=_shadowed([part.shadowed for part in parts], num_priors),
     )
 
 
@@ -112,7 +116,11 @@ def _image_targets(
 ) -> _ImageTargets:
     kept = None if inside is None else inside.nonzero().squeeze(1)
     candidates = priors if kept is None else priors[kept]
-    sampled = sampler.sample(assign(index, candidates, truth), candidates, truth.boxes, truth.labels)
+    result = assign(index, candidates, truth)
+    sampled = sampler.sample(result, candidates, truth.boxes, truth.labels)
+    shadowed = result.get_extra_property("shadowed_labels")
+    if shadowed is not None and kept is not None:
+        shadowed = torch.stack([kept[shadowed[:, 0]], shadowed[:, 1]], dim=1)
     matched = sampled.pos_assigned_gt_inds
     return _ImageTargets(
         positive=sampled.pos_inds if kept is None else kept[sampled.pos_inds],
@@ -120,4 +128,11 @@ def _image_targets(
         labels=truth.labels[matched],
         boxes=truth.boxes.reshape(-1, 4)[matched],
         matched_gt=matched,
+        shadowed=shadowed,
     )
+
+
+def _shadowed(pairs: Sequence[Tensor | None], num_priors: int) -> Tensor | None:
+    """Pairs of all images with flat indices."""
+    moved = [each + each.new_tensor([image * num_priors, 0]) for image, each in enumerate(pairs) if each is not None]
+    return torch.cat(moved) if moved else None

@@ -33,6 +33,8 @@ BACKBONES = {
     **_at("raydet.backbones.efficientnet", "EfficientNet"),
     **_at("raydet.backbones.swin", "SwinTransformer"),
     **_at("raydet.backbones.pvt", "PyramidVisionTransformer", "PyramidVisionTransformerV2"),
+    **_at("raydet.backbones.convnext", "ConvNeXt", **{"mmcls.ConvNeXt": "ConvNeXt"}),
+    **_at("raydet.backbones.timm_backbone", "TIMMBackbone", **{"mmcls.TIMMBackbone": "TIMMBackbone"}),
 }
 NECKS = {
     **_at("raydet.necks.fpn", "FPN"),
@@ -48,11 +50,13 @@ ROI_EXTRACTORS = _at("raydet.heads.roi.extractor", "SingleRoIExtractor")
 HEADS = {
     **_at("raydet.heads.dense.rpn", "RPNHead"),
     **_at("raydet.heads.dense.retina", "RetinaHead"),
+    **_at("raydet.heads.dense.fsaf", "FSAFHead"),
     **_at("raydet.heads.dense.anchor", "AnchorHead"),
     **_at("raydet.heads.dense.fcos", "FCOSHead"),
     **_at("raydet.heads.dense.atss", "ATSSHead"),
     **_at("raydet.heads.dense.gfl", "GFLHead"),
     **_at("raydet.heads.dense.ld", "LDHead"),
+    **_at("raydet.heads.dense.ssd", "SSDHead", PISASSDHead="SSDHead"),  # settings of the training make the second
     **_at("raydet.heads.dense.yolo_v3", "YOLOV3Head"),
     **_at("raydet.heads.dense.yolox", "YOLOXHead"),
     **_at("raydet.heads.heatmap.center", "CenterNetHead"),
@@ -68,6 +72,7 @@ DETECTORS = {
         ATSS="SingleStageDetector",
         CenterNet="SingleStageDetector",
         FCOS="SingleStageDetector",
+        FSAF="SingleStageDetector",
         GFL="SingleStageDetector",
         RetinaNet="SingleStageDetector",
         YOLOF="SingleStageDetector",
@@ -305,6 +310,7 @@ LAYERS = {
     **_at("torch.nn", BN="BatchNorm2d", BN1d="BatchNorm1d", BN2d="BatchNorm2d", BN3d="BatchNorm3d"),
     **_at("torch.nn", GN="GroupNorm", LN="LayerNorm", IN="InstanceNorm2d"),
     **_at("torch.nn", IN1d="InstanceNorm1d", IN2d="InstanceNorm2d", IN3d="InstanceNorm3d"),
+    **_at("raydet.layers.layer_norm", LN2d="LayerNorm2d"),
     **_at("raydet.layers.sync_bn", SyncBN="SyncBatchNorm", MMSyncBN="MMSyncBatchNorm"),
     # activations
     **_at("torch.nn", "ReLU", "LeakyReLU", "PReLU", "RReLU", "ReLU6", "ELU", "Sigmoid", "Tanh", "GELU", "SiLU"),

@@ -32,6 +32,20 @@ def single_anchor_head(**settings: Any) -> dict[str, Any]:
 
 
 GIOU = {"type": "GIoULoss", "loss_weight": 2.0}
+SSD = {
+    "num_classes": 3,
+    "in_channels": (8, 8),
+    "anchor_generator": {
+        "type": "SSDAnchorGenerator",
+        "scale_major": False,
+        "strides": STRIDES,
+        "ratios": [[2], [2, 3]],
+        "min_sizes": [16, 32],
+        "max_sizes": [32, 60],
+    },
+    "train_cfg": {"assigner": ASSIGNER, "neg_pos_ratio": 3, "smoothl1_beta": 1.0},
+    "test_cfg": TEST,
+}
 PLAIN: dict[str, dict[str, Any]] = {
     "AnchorHead": anchor_head(num_classes=3),
     "RPNHead": anchor_head(),
@@ -41,6 +55,13 @@ PLAIN: dict[str, dict[str, Any]] = {
 
 HEADS: dict[str, dict[str, Any]] = {
     **PLAIN,
+    "FSAFHead": single_anchor_head(
+        train_cfg={"assigner": {"type": "CenterRegionAssigner", "pos_scale": 0.3, "neg_scale": 0.6}},
+        reg_decoded_bbox=True,
+        bbox_coder={"type": "TBLRBBoxCoder"},
+        loss_bbox={"type": "IoULoss", "eps": 1e-6},
+        loss_cls={"type": "FocalLoss", "use_sigmoid": True},
+    ),
     "ATSSHead": single_anchor_head(loss_bbox=GIOU),
     "FCOSHead": head(
         num_classes=3, stacked_convs=1, norm_cfg=NORM, strides=STRIDES, regress_ranges=((-1, 48), (48, 1e8))
@@ -68,5 +89,10 @@ HEADS: dict[str, dict[str, Any]] = {
         "norm_cfg": NORM,
         "train_cfg": {"assigner": {"type": "GridAssigner", "pos_iou_thr": 0.5, "neg_iou_thr": 0.5}},
         "test_cfg": TEST,
+    },
+    "SSDHead": SSD,
+    "PISASSDHead": {
+        **SSD,
+        "train_cfg": {**SSD["train_cfg"], "isr": {"k": 2.0, "bias": 0.0}, "carl": {"k": 1, "bias": 0.2}},
     },
 }

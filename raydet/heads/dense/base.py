@@ -265,15 +265,18 @@ class DenseHead(BaseModule, ABC):
         self, output: DenseOutput, targets: DenseTargets, avg_factor: float | Tensor, weight: Tensor | None = None
     ) -> Tensor:
         """Regression loss of the positives, weighed by `(P,)`, on codes or on decoded boxes."""
-        predicted = output.rows("box", targets.positive)
+        predicted, wanted = self.box_pairs(output, targets)
         if len(predicted) == 0:
             return predicted.sum()
-        if self.reg_decoded_bbox:
-            predicted, wanted = self.bbox_coder.decode(targets.priors, predicted), targets.boxes
-        else:
-            wanted = self.bbox_coder.encode(targets.priors, targets.boxes)
         columns = (predicted, wanted, torch.ones_like(wanted) if weight is None else weight[:, None].expand_as(wanted))
         return apply_loss(self.loss_bbox, columns, avg_factor, output, targets.positive)
+
+    def box_pairs(self, output: DenseOutput, targets: DenseTargets) -> tuple[Tensor, Tensor]:
+        """What the regression loss compares, `(P, 4)` each: codes, or decoded boxes."""
+        predicted = output.rows("box", targets.positive)
+        if self.reg_decoded_bbox:
+            return self.bbox_coder.decode(targets.priors, predicted), targets.boxes
+        return predicted, self.bbox_coder.encode(targets.priors, targets.boxes)
 
     # Inference
 

@@ -22,8 +22,8 @@ INIT = {
 }
 
 
-class RetinaHead(DenseHead):
-    """Two towers of convolutions over all levels, for classes and for boxes (arXiv:1708.02002).
+class RetinaTowers:
+    """What a `DenseHead` with RetinaNet's layers adds: mix it in before that class.
 
     Args:
         num_classes: `K`, without background.
@@ -35,6 +35,8 @@ class RetinaHead(DenseHead):
         init_cfg: weight initialisation; classes start at probability 0.01.
         **kwargs: see `DenseHead`.
     """
+
+    cls_out_channels: int
 
     def __init__(
         self,
@@ -48,12 +50,16 @@ class RetinaHead(DenseHead):
         **kwargs: Any,
     ) -> None:
         layers = {"stacked_convs": stacked_convs, "conv_cfg": conv_cfg, "norm_cfg": norm_cfg}
-        super().__init__(
-            num_classes, in_channels, anchor_generator=anchor_generator, init_cfg=init_cfg, **layers, **kwargs
-        )
+        parts = {"anchor_generator": anchor_generator, "init_cfg": init_cfg}
+        super().__init__(num_classes, in_channels, **parts, **layers, **kwargs)  # type: ignore[call-arg]
 
     def predictors(self) -> tuple[Predictor, ...]:
+        """Classes and boxes of every anchor."""
         return (
             Predictor("retina_cls", "cls", self.cls_out_channels, tower="cls_convs"),
             Predictor("retina_reg", "box", 4, tower="reg_convs"),
         )
+
+
+class RetinaHead(RetinaTowers, DenseHead):
+    """Two towers of convolutions over all levels, for classes and for boxes (arXiv:1708.02002)."""

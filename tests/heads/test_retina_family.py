@@ -1,0 +1,68 @@
+"""Heads with RetinaNet's layers and ideas of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from dense_settings import HEADS as SETTINGS
+from dense_settings import SIZES
+from torch import Tensor
+
+from raydet.heads.dense.output import DenseOutput
+from raydet.registry import HEADS
+from raydet.structures import Batch, GroundTruth, ImageMeta
+
+META = ImageMeta.from_dict({"img_shape": (64, 96)})
+
+
+def feats(num: int = 1) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(num, 8, h, w, generator=generator) for h, w in SIZES]
+
+
+def batch(*boxes: list[float], labels: list[int] | None = None) -> Batch:
+    truth = GroundTruth(torch.tensor(boxes).reshape(-1, 4), torch.tensor(labels or [0] * len(boxes)))
+    return Batch(torch.zeros(1, 3, 64, 96), [META], [truth])
+
+
+def make(name: str, **changes: Any) -> Any:
+    torch.manual_seed(0)
+    head = HEADS.build({"type": name, **SETTINGS[name], **changes})
+    head.init_weights()
+    return head
+
+
+def leaves(output: DenseOutput) -> DenseOutput:
+    """The same predictions as inputs, so that they have gradients of their own."""
+    return replace(output, values={role: value.detach().requires_grad_() for role, value in output.values.items()})
+
+
+@pytest.mark.parametrize("best", [0, 1])
+def test_an_object_learns_on_its_easiest_level_only(best: int) -> None:
+    head = make("FSAFHead")
+    output = head.outputs(feats())
+    level = output.layout.level_of()
+    output.values["cls"].data[:, level == best, 1] = 8.0
+    output = leaves(output)
+    losses = head.losses(output, head.targets(output, batch([10.0, 8.0, 70.0, 56.0], labels=[1])))
+    losses["loss_bbox"].backward()
+    moved = output["box"].grad.abs().sum(-1)[0] > 0
+    assert moved[level == best].any()
+    assert not moved[level != best].any()
+    assert losses["num_pos"] == moved.sum()
+    assert losses["pos_recall"] == 100
+
+
+def test_shadow_of_an_object_does_not_learn_its_class() -> None:
+    head = make("FSAFHead")
+    output = leaves(head.outputs(feats()))
+    targets = head.targets(output, batch([10.0, 8.0, 70.0, 56.0], labels=[1]))
+    head.losses(output, targets)["loss_cls"].backward()
+    prior, label = targets.shadowed.unbind(1)
+    assert len(prior) > 0
+    assert (label == 1).all()
+    assert not output["cls"].grad[0, prior, 1].any()
+    assert output["cls"].grad[0, prior, 0].all()
