@@ -12,6 +12,7 @@ from raydet.losses.focal import FocalLoss
 from raydet.losses.gaussian_focal import GaussianFocalLoss
 from raydet.losses.generalized_focal import DistributionFocalLoss, QualityFocalLoss
 from raydet.losses.ghm import GHMC, GHMR
+from raydet.losses.importance import importance_weights
 from raydet.losses.iou import BoundedIoULoss, CIoULoss, DIoULoss, GIoULoss, IoULoss
 from raydet.losses.mse import MSELoss
 from raydet.losses.seesaw import SeesawLoss
@@ -46,6 +47,7 @@ __all__ = [
     "binary_cross_entropy",
     "carl_loss",
     "cross_entropy",
+    "importance_weights",
     "mask_cross_entropy",
     "weight_reduce_loss",
     "weighted_loss",

@@ -51,6 +51,7 @@ HEADS = {
     **_at("raydet.heads.dense.rpn", "RPNHead"),
     **_at("raydet.heads.dense.retina", "RetinaHead"),
     **_at("raydet.heads.dense.fsaf", "FSAFHead"),
+    **_at("raydet.heads.dense.free_anchor", "FreeAnchorRetinaHead"),
     **_at("raydet.heads.dense.anchor", "AnchorHead"),
     **_at("raydet.heads.dense.fcos", "FCOSHead"),
     **_at("raydet.heads.dense.atss", "ATSSHead"),

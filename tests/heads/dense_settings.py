@@ -55,6 +55,7 @@ PLAIN: dict[str, dict[str, Any]] = {
 
 HEADS: dict[str, dict[str, Any]] = {
     **PLAIN,
+    "FreeAnchorRetinaHead": anchor_head(num_classes=3, stacked_convs=1, pre_anchor_topk=5),
     "FSAFHead": single_anchor_head(
         train_cfg={"assigner": {"type": "CenterRegionAssigner", "pos_scale": 0.3, "neg_scale": 0.6}},
         reg_decoded_bbox=True,

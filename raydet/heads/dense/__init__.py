@@ -9,6 +9,7 @@ from raydet.heads.dense.layout import LevelLayout
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.heads.dense.retina import RetinaHead
 from raydet.heads.dense.rpn import RPNHead
+from raydet.heads.dense.ssd import SSDHead
 from raydet.heads.dense.yolo_v3 import YOLOV3Head
 from raydet.heads.dense.yolox import YOLOXHead
 
@@ -23,6 +24,7 @@ __all__ = [
     "Predictor",
     "RPNHead",
     "RetinaHead",
+    "SSDHead",
     "YOLOV3Head",
     "YOLOXHead",
     "conv_tower",
