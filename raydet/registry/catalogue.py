@@ -52,6 +52,7 @@ HEADS = {
     **_at("raydet.heads.dense.retina", "RetinaHead"),
     **_at("raydet.heads.dense.fsaf", "FSAFHead"),
     **_at("raydet.heads.dense.free_anchor", "FreeAnchorRetinaHead"),
+    **_at("raydet.heads.dense.pisa", "PISARetinaHead"),
     **_at("raydet.heads.dense.anchor", "AnchorHead"),
     **_at("raydet.heads.dense.fcos", "FCOSHead"),
     **_at("raydet.heads.dense.atss", "ATSSHead"),
@@ -59,6 +60,7 @@ HEADS = {
     **_at("raydet.heads.dense.ld", "LDHead"),
     **_at("raydet.heads.dense.ssd", "SSDHead", PISASSDHead="SSDHead"),  # settings of the training make the second
     **_at("raydet.heads.dense.yolo_v3", "YOLOV3Head"),
+    **_at("raydet.heads.dense.yolof", "YOLOFHead"),
     **_at("raydet.heads.dense.yolox", "YOLOXHead"),
     **_at("raydet.heads.heatmap.center", "CenterNetHead"),
     **_at("raydet.heads.roi.standard", "StandardRoIHead"),

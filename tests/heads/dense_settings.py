@@ -56,6 +56,11 @@ PLAIN: dict[str, dict[str, Any]] = {
 HEADS: dict[str, dict[str, Any]] = {
     **PLAIN,
     "FreeAnchorRetinaHead": anchor_head(num_classes=3, stacked_convs=1, pre_anchor_topk=5),
+    "PISARetinaHead": anchor_head(
+        num_classes=3,
+        stacked_convs=1,
+        train_cfg={"assigner": ASSIGNER, "isr": {"k": 2.0, "bias": 0.0}, "carl": {"k": 1, "bias": 0.2}},
+    ),
     "FSAFHead": single_anchor_head(
         train_cfg={"assigner": {"type": "CenterRegionAssigner", "pos_scale": 0.3, "neg_scale": 0.6}},
         reg_decoded_bbox=True,
@@ -96,4 +101,13 @@ HEADS: dict[str, dict[str, Any]] = {
         **SSD,
         "train_cfg": {**SSD["train_cfg"], "isr": {"k": 2.0, "bias": 0.0}, "carl": {"k": 1, "bias": 0.2}},
     },
+    "YOLOFHead": anchor_head(
+        num_classes=3,
+        num_cls_convs=1,
+        num_reg_convs=1,
+        norm_cfg=NORM,
+        reg_decoded_bbox=True,
+        loss_bbox={"type": "GIoULoss"},
+        train_cfg={"assigner": {"type": "UniformAssigner", "pos_ignore_thr": 0.15, "neg_ignore_thr": 0.7}},
+    ),
 }

@@ -11,7 +11,9 @@ from dense_settings import HEADS as SETTINGS
 from dense_settings import SIZES
 from torch import Tensor
 
+from raydet.geometry import bbox_overlaps
 from raydet.heads.dense.output import DenseOutput
+from raydet.heads.dense.pisa import weigh_by_importance
 from raydet.registry import HEADS
 from raydet.structures import Batch, GroundTruth, ImageMeta
 
@@ -66,3 +68,42 @@ def test_shadow_of_an_object_does_not_learn_its_class() -> None:
     assert (label == 1).all()
     assert not output["cls"].grad[0, prior, 1].any()
     assert output["cls"].grad[0, prior, 0].all()
+
+
+def test_only_the_bags_of_objects_learn_boxes() -> None:
+    head = make("FreeAnchorRetinaHead", pre_anchor_topk=4)
+    output = leaves(head.outputs(feats()))
+    head.outputs = lambda _: output
+    truth = batch([10.0, 8.0, 70.0, 56.0], labels=[1])
+    head.loss(feats(), truth)["positive_bag_loss"].backward()
+    bag = bbox_overlaps(truth.truths[0].boxes, output.priors)[0].topk(4).indices
+    assert output["box"].grad[0].any(1).nonzero().flatten().tolist() == sorted(bag.tolist())
+    assert output["cls"].grad[0, bag, 1].all()
+    assert not output["cls"].grad[..., [0, 2]].any()
+
+
+def test_boxes_on_an_object_are_no_background() -> None:
+    head = make("FreeAnchorRetinaHead", alpha=0.0)
+    output = head.outputs(feats())
+    truth = batch([10.0, 8.0, 70.0, 56.0], labels=[1])
+    output.values["box"].data[0, 5] = head.bbox_coder.encode(output.priors[5:6], truth.truths[0].boxes)[0]
+    output = leaves(output)
+    head.outputs = lambda _: output
+    head.loss(feats(), truth)["negative_bag_loss"].backward()
+    gradients = output["cls"].grad[0]
+    assert (gradients == 0).nonzero().tolist() == [[5, 1]]
+
+
+def test_positives_that_locate_best_weigh_most_and_the_class_loss_stays() -> None:
+    head = make("PISARetinaHead")
+    output = head.outputs(feats())
+    targets = head.targets(output, batch([10.0, 8.0, 40.0, 38.0], [50.0, 20.0, 80.0, 50.0], labels=[1, 1]))
+    rows = targets.positive
+    assert len(rows) > 1
+    perfect = head.bbox_coder.encode(targets.priors[:1], targets.boxes[:1])
+    output.values["box"].data[0, rows[:1]] = perfect
+    weights = weigh_by_importance(head, output, targets).label_weights[0, rows]
+    assert weights.argmax() == 0
+    weighed, plain = head.losses(output, targets), make("RetinaHead").losses(output, targets)
+    assert set(weighed) - set(plain) == {"loss_carl"}
+    torch.testing.assert_close(weighed["loss_cls"], plain["loss_cls"])

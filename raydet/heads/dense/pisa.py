@@ -14,6 +14,7 @@ from raydet.assignment.targets import DenseTargets
 from raydet.geometry import bbox_overlaps
 from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.output import DenseOutput
+from raydet.heads.dense.retina import RetinaTowers
 from raydet.losses import carl_loss, importance_weights
 
 
@@ -53,3 +54,11 @@ def classification_aware(head: DenseHead, output: DenseOutput, targets: DenseTar
         sigmoid=head.use_sigmoid_cls,
         num_class=head.num_classes,
     )
+
+
+class PISARetinaHead(RetinaTowers, DenseHead):
+    """RetinaNet's head with PISA's two parts; arguments of `RetinaHead`."""
+
+    def losses(self, output: DenseOutput, targets: DenseTargets) -> dict[str, Tensor]:
+        weighed = weigh_by_importance(self, output, targets)
+        return {**super().losses(output, weighed), **classification_aware(self, output, targets)}
