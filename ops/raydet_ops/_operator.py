@@ -12,6 +12,7 @@ NAMESPACE = "raydet"
 LIBRARY: Any = torch.library.Library(NAMESPACE, "DEF")  # type: ignore[no-untyped-call]
 OPERATORS: list[str] = []
 """Names of the defined operators, in order."""
+_BUILT_ON: dict[str, str] = {}
 
 
 def define(
@@ -20,6 +21,7 @@ def define(
     plain: Callable[..., Any],
     fake: Callable[..., Any],
     float32: bool = True,
+    built_on: str | None = None,
 ) -> Any:
     """Define the operator `raydet::<name>`.
 
@@ -31,6 +33,7 @@ def define(
         plain: the operator in terms of PyTorch's own.
         fake: the same arguments to an empty result of the right shape, dtype and device.
         float32: compute in float32 under autocast.
+        built_on: name of the operator whose kernel does the work, where `plain` itself calls one.
 
     Returns:
         The callable operator, `torch.ops.raydet.<name>`.
@@ -44,6 +47,8 @@ def define(
         for device in ("cpu", "cuda"):
             torch.library.register_autocast(qualified, device, torch.float32, lib=LIBRARY)
     OPERATORS.append(name)
+    if built_on is not None:
+        _BUILT_ON[name] = built_on
     return getattr(getattr(torch.ops, NAMESPACE), name).default
 
 
@@ -86,7 +91,8 @@ def plain_gradients(plain: Callable[..., Tensor], grad: Tensor, inputs: Sequence
 
 def serves(name: str, device: str) -> str:
     """What computes an operator on `cpu` or `cuda`: `cpp`, `cuda` or `torch` (the plain version)."""
-    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key(f"{NAMESPACE}::{name}", device.upper())
+    kernel = f"{NAMESPACE}::{_BUILT_ON.get(name, name)}"
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key(kernel, device.upper())
     return {"cpu": "cpp", "cuda": "cuda"}[device] if has_kernel else "torch"
 
 

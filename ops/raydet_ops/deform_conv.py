@@ -130,11 +130,13 @@ _ARGUMENTS = (
 _convolve = define(
     f"modulated_deform_conv2d({_ARGUMENTS}) -> Tensor",
     plain=_forward,
+    built_on="deform_columns",
     fake=lambda input, offset, mask, weight, *_: input.new_empty(len(input), len(weight), *offset.shape[2:]),
 )
 _convolve_backward = define(
     f"modulated_deform_conv2d_backward(Tensor grad, {_ARGUMENTS}) -> (Tensor, Tensor, Tensor, Tensor)",
     plain=_backward,
+    built_on="deform_columns_backward",
     fake=lambda grad, *tensors_and_numbers: tuple(x.new_empty(x.shape) for x in tensors_and_numbers[:4]),
 )
 

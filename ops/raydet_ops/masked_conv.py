@@ -57,12 +57,14 @@ def _matrix(weight: Tensor) -> Tensor:
 _convolve = define(
     "masked_conv2d(Tensor features, Tensor mask, Tensor weight, int[2] padding) -> Tensor",
     plain=_forward,
+    built_on="deform_columns",
     fake=lambda features, mask, weight, padding: features.new_empty(1, len(weight), *mask.shape[1:]),
 )
 _convolve_backward = define(
     "masked_conv2d_backward(Tensor grad, Tensor features, Tensor mask, Tensor weight, int[2] padding)"
     " -> (Tensor, Tensor)",
     plain=_backward,
+    built_on="deform_columns_backward",
     fake=lambda grad, features, mask, weight, padding: (
         features.new_empty(features.shape),
         weight.new_empty(weight.shape),

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from op_contract import OpContract
-from raydet_ops import _deform_columns, deform_conv, deform_conv2d, modulated_deform_conv2d
+from raydet_ops import _deform_columns, deform_conv, deform_conv2d, modulated_deform_conv2d, serves
 
 
 def sampled_one_by_one(input, offset, mask, weight, stride, padding, dilation, groups, deform_groups):
@@ -140,3 +140,8 @@ def test_offsets_of_zero_give_a_convolution_even_where_the_kernel_is_larger_than
 def test_a_bias_is_refused_by_the_plain_function():
     with pytest.raises(ValueError, match="bias"):
         deform_conv2d(torch.ones(1, 1, 3, 3), torch.zeros(1, 2, 3, 3), torch.ones(1, 1, 1, 1), bias=True)
+
+
+def test_what_serves_a_convolution_is_what_serves_its_columns():
+    for device in ("cpu", "cuda"):
+        assert serves("modulated_deform_conv2d", device) == serves("deform_columns", device)
