@@ -32,6 +32,7 @@ class DenseTargets:
         num_pos: sum over the images of max(number of positives, 1).
         num_neg: sum over the images of max(number of negatives, 1).
         shadowed: `(S, 2)` pairs of a flat index and a class that it does not learn, of assigners that say so.
+        assigned: `N` results of the assigner, for losses that read what else it found out.
     """
 
     labels: Tensor
@@ -44,6 +45,7 @@ class DenseTargets:
     num_pos: int
     num_neg: int
     shadowed: Tensor | None = None
+    assigned: tuple[Any, ...] = ()
 
     @property
     def sampled(self) -> Tensor:
@@ -61,6 +63,7 @@ class _ImageTargets:
     boxes: Tensor
     matched_gt: Tensor
     shadowed: Tensor | None
+    assigned: Any
 
 
 def assign_targets(
@@ -108,6 +111,7 @@ def assign_targets(
         num_pos=sum(max(len(part.positive), 1) for part in parts),
         num_neg=sum(max(len(part.negative), 1) for part in parts),
         shadowed=_shadowed([part.shadowed for part in parts], num_priors),
+        assigned=tuple(part.assigned for part in parts),
     )
 
 
@@ -129,6 +133,7 @@ def _image_targets(
         boxes=truth.boxes.reshape(-1, 4)[matched],
         matched_gt=matched,
         shadowed=shadowed,
+        assigned=result,
     )
 
 

@@ -43,6 +43,7 @@ NECKS = {
     **_at("raydet.necks.ssd_neck", "SSDNeck"),
     **_at("raydet.necks.yolo_neck", "YOLOV3Neck"),
     **_at("raydet.necks.yolox_pafpn", "YOLOXPAFPN"),
+    **_at("raydet.necks.ct_resnet_neck", "CTResNetNeck"),
     **_at("raydet.necks.dilated_encoder", "DilatedEncoder"),
 }
 SHARED_HEADS = _at("raydet.heads.roi.shared", "ResLayer")
@@ -53,6 +54,7 @@ HEADS = {
     **_at("raydet.heads.dense.fsaf", "FSAFHead"),
     **_at("raydet.heads.dense.free_anchor", "FreeAnchorRetinaHead"),
     **_at("raydet.heads.dense.pisa", "PISARetinaHead"),
+    **_at("raydet.heads.dense.fovea", "FoveaHead"),
     **_at("raydet.heads.dense.anchor", "AnchorHead"),
     **_at("raydet.heads.dense.fcos", "FCOSHead"),
     **_at("raydet.heads.dense.atss", "ATSSHead"),
@@ -75,6 +77,7 @@ DETECTORS = {
         ATSS="SingleStageDetector",
         CenterNet="SingleStageDetector",
         FCOS="SingleStageDetector",
+        FOVEA="SingleStageDetector",
         FSAF="SingleStageDetector",
         GFL="SingleStageDetector",
         RetinaNet="SingleStageDetector",

@@ -61,7 +61,7 @@ def _build(name):
     with torch.device("meta"):
         model = build_detector(cfg.model)
     assert type(model).__name__
-    assert sum(parameter.numel() for parameter in model.parameters()) > 1_000_000
+    assert sum(parameter.numel() for parameter in model.parameters()) > 500_000  # YOLOX-nano has 900,000
 
 
 @pytest.mark.parametrize("name", FEW)

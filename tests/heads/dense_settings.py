@@ -61,6 +61,16 @@ HEADS: dict[str, dict[str, Any]] = {
         stacked_convs=1,
         train_cfg={"assigner": ASSIGNER, "isr": {"k": 2.0, "bias": 0.0}, "carl": {"k": 1, "bias": 0.2}},
     ),
+    "FoveaHead": head(
+        num_classes=3,
+        stacked_convs=1,
+        strides=STRIDES,
+        base_edge_list=(16, 32),
+        scale_ranges=((8, 48), (40, 200)),
+        with_deform=True,
+        deform_groups=2,
+        loss_bbox={"type": "SmoothL1Loss"},
+    ),
     "FSAFHead": single_anchor_head(
         train_cfg={"assigner": {"type": "CenterRegionAssigner", "pos_scale": 0.3, "neg_scale": 0.6}},
         reg_decoded_bbox=True,

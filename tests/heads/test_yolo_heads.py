@@ -9,7 +9,9 @@ import torch
 from dense_settings import HEADS as SETTINGS
 from test_dense_contract import batch, feats
 
+from raydet.geometry import bbox_overlaps
 from raydet.heads.dense.yolo_v3 import level_loss
+from raydet.heads.dense.yolof import with_objectness
 from raydet.heads.dense.yolox import to_boxes, to_codes
 from raydet.losses import CrossEntropyLoss
 from raydet.registry import HEADS
@@ -147,3 +149,39 @@ def test_mean_divides_by_every_number_of_a_level() -> None:
 def test_yolo_wants_channels_and_strides_for_all_levels() -> None:
     with pytest.raises(ValueError, match="the anchors have 2 levels"):
         make("YOLOV3Head", in_channels=(8, 8, 8))
+
+
+def test_objectness_multiplies_probabilities() -> None:
+    classes = torch.randn(2, 6, 3, 4, generator=torch.Generator().manual_seed(0))
+    objects = torch.randn(2, 2, 3, 4, generator=torch.Generator().manual_seed(1))
+    joined = with_objectness(classes, objects)
+    assert joined.shape == classes.shape
+    product = classes.sigmoid().view(2, 2, 3, 3, 4) * objects.sigmoid()[:, :, None]
+    assert torch.allclose(joined.sigmoid(), product.view_as(joined), atol=1e-6)
+    assert torch.isfinite(with_objectness(classes * 100, objects * 100)).all()
+
+
+def test_yolof_regresses_every_box_that_an_object_took() -> None:
+    head = make("YOLOFHead")
+    output = head.outputs(feats(1))
+    targets = head.targets(output, batch(1, num_boxes=2))
+    (assigned,) = targets.assigned
+    good = assigned.get_extra_property("pos_idx")
+    assert len(good) == 2 * 2 * 4  # two objects, four predictions and four anchors of each
+    wanted = assigned.get_extra_property("target_boxes")
+    overlaps = bbox_overlaps(assigned.get_extra_property("pos_predicted_boxes"), wanted, "giou", is_aligned=True)
+    loss = head.losses(output, targets)["loss_bbox"]
+    assert torch.allclose(loss, ((1 - overlaps) * good).sum() / targets.num_pos, atol=1e-5)
+
+
+def test_yolof_starts_with_rare_classes() -> None:
+    head = make("YOLOFHead")
+    assert torch.allclose(head.cls_score.bias.sigmoid(), torch.tensor(0.01))
+    assert head.object_pred.weight.std() < 0.012
+
+
+def test_yolof_assigns_only_anchors_of_the_image() -> None:
+    head = make("YOLOFHead")
+    targets = head.targets(head.outputs(feats(1)), batch(1, pad_shape=(32, 96)))
+    assert not targets.label_weights[0, : 8 * 12 * 2].view(8, 12, 2)[4:].any()
+    assert torch.isfinite(sum(head.loss(feats(1), batch(1, pad_shape=(32, 96))).values()))

@@ -11,6 +11,7 @@ from raydet.heads.dense.retina import RetinaHead
 from raydet.heads.dense.rpn import RPNHead
 from raydet.heads.dense.ssd import SSDHead
 from raydet.heads.dense.yolo_v3 import YOLOV3Head
+from raydet.heads.dense.yolof import YOLOFHead
 from raydet.heads.dense.yolox import YOLOXHead
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "RPNHead",
     "RetinaHead",
     "SSDHead",
+    "YOLOFHead",
     "YOLOV3Head",
     "YOLOXHead",
     "conv_tower",
