@@ -106,8 +106,7 @@ class RegionContract(OpContract):
 
     def test_regions_that_cannot_be_read_are_zero(self):
         pooled = self.public(maps(), odd_regions(), *self.options)
-        unreadable = [0, 3, 4, 5, 6]
-        assert not pooled[unreadable].any()
+        assert not pooled[:7].any()
 
     def test_the_plain_version_agrees(self, plain):
         inputs = self.inputs(torch.float64)
@@ -267,7 +266,7 @@ class TestDeformRoIPool(RegionContract):
 
     def test_regions_that_cannot_be_read_are_zero(self):
         pooled = self.public(*self.shifted(maps(), odd_regions()))
-        assert not pooled[[0, 3, 4, 5, 6]].any()
+        assert not pooled[:7].any()
 
     def test_without_offset_it_is_roi_align(self):
         input, rois, _, *rest = self.inputs()

@@ -1,6 +1,8 @@
 // Pooling of regions, one output element at a time: what a thread of a GPU does.
 #pragma once
 
+#include <limits>
+
 #include "regions.h"
 
 namespace raydet {
@@ -38,10 +40,9 @@ RAYDET_BODY void spread(T* plane, int64_t stride, const Reading<T>& y, const Rea
 // The sum of a cell's readings, and the largest of them.
 template <typename T>
 struct Pooled {
-  T sum = 0, largest = 0;
-  Reading<T> y{}, x{};  // where the largest is
+  T sum = 0, largest = -std::numeric_limits<T>::infinity();
+  Reading<T> y{}, x{};  // where the largest is; y.inside is false where it is the 0 outside the image
   int64_t inside = 0;
-  bool is_outside = false;  // the largest is the 0 outside the image
 
   template <typename Axis>
   RAYDET_BODY Pooled(const T* plane, const Axis& rows, const Axis& columns, int64_t row, int64_t column) {
@@ -52,10 +53,12 @@ struct Pooled {
         if (!b.inside) continue;
         const T value = value_at(plane, columns.limit, a, b);
         sum += value;
-        if (inside++ == 0 || value > largest) largest = value, y = a, x = b;
+        ++inside;
+        if (value > largest) largest = value, y = a, x = b;
       }
     }
-    if (inside < rows.samples() * columns.samples() && !(largest >= 0)) largest = 0, is_outside = true;
+    const bool is_whole = inside > 0 && inside == rows.samples() * columns.samples();
+    if (!is_whole && !(largest >= 0)) largest = 0, y.inside = false;
   }
 };
 
@@ -104,7 +107,7 @@ struct PoolElementBackward {
     T* plane = gradient + at.plane;
     if (grid.maximum) {
       const Pooled<T> pooled(input + at.plane, rows, columns, at.row, at.column);
-      if (!pooled.is_outside) spread(plane, columns.limit, pooled.y, pooled.x, upstream[index]);
+      if (pooled.y.inside) spread(plane, columns.limit, pooled.y, pooled.x, upstream[index]);
       return;
     }
     spread_mean(plane, rows, columns, at, upstream[index]);

@@ -4,6 +4,8 @@
 // one thread, which goes through the regions in order: gradients come out the same every time.
 #pragma once
 
+#include <limits>
+
 #include "lines.h"
 
 namespace raydet {
@@ -85,7 +87,7 @@ class PlanePooling {
   void pool(int64_t region, const T* plane, T* pooled, Workspace& space) const {
     const Line<T> rows = rows_.line(region), columns = columns_.line(region);
     if (grid_.maximum) {
-      find_largest(region, plane, rows, columns, space);
+      find_largest<false>(region, plane, rows, columns, space);
       std::copy(space.largest.begin(), space.largest.end(), pooled);
       return;
     }
@@ -97,24 +99,29 @@ class PlanePooling {
     }
   }
 
-  // The largest sample of each cell and its entries; entry -1 for the 0 outside the image.
+  // The largest sample of each cell and, if asked for, its entries; entry -1 for the 0 outside the image.
+  template <bool kWhere>
   void find_largest(
       int64_t region, const T* plane, const Line<T>& rows, const Line<T>& columns, Workspace& space) const {
-    std::fill(space.largest.begin(), space.largest.end(), T(0));
-    std::fill(space.y.begin(), space.y.end(), -1);
+    constexpr T kNone = -std::numeric_limits<T>::infinity();
+    std::fill(space.largest.begin(), space.largest.end(), kNone);
+    if (kWhere) std::fill(space.y.begin(), space.y.end(), -1);
     for (int64_t e = 0; e < rows.count; ++e) {
       mix(plane, rows, e, columns, space);
       const int64_t first = rows.entries[e].cell * grid_.cells[1];
       for (int64_t j = 0; j < columns.count; ++j) {
         const int64_t cell = first + columns.entries[j].cell;
-        if (space.y[cell] >= 0 && !(space.sums[j] > space.largest[cell])) continue;
-        space.largest[cell] = space.sums[j], space.y[cell] = e, space.x[cell] = j;
+        const bool is_larger = space.sums[j] > space.largest[cell];
+        space.largest[cell] = is_larger ? space.sums[j] : space.largest[cell];
+        if (kWhere) space.y[cell] = is_larger ? e : space.y[cell], space.x[cell] = is_larger ? j : space.x[cell];
       }
     }
-    const int64_t samples = rows_.samples(region) * columns_.samples(region);
-    for (int64_t cell = 0; cell < static_cast<int64_t>(space.largest.size()); ++cell) {
+    const int64_t down = rows_.samples(region), across = columns_.samples(region), all = grid_.cells[1] * across;
+    if (all > 0 && columns.count == all && down > 0 && rows.count == grid_.cells[0] * down) return;
+    for (int64_t cell = 0; cell < cells(); ++cell) {
       const int64_t row = cell / grid_.cells[1], column = cell % grid_.cells[1];
-      if (rows_.inside(region, row) * columns_.inside(region, column) == samples) continue;
+      const int64_t inside = rows_.inside(region, row) * columns_.inside(region, column);
+      if (inside > 0 && inside == down * across) continue;
       if (!(space.largest[cell] >= 0)) space.largest[cell] = 0, space.y[cell] = -1;
     }
   }
@@ -144,7 +151,7 @@ class PlanePooling {
   void spread_largest(int64_t region, const T* input, const T* pooled, T* plane, Workspace& space) const {
     const Line<T> rows = rows_.line(region), columns = columns_.line(region);
     const int64_t stride = grid_.limit[1];
-    find_largest(region, input, rows, columns, space);
+    find_largest<true>(region, input, rows, columns, space);
     for (int64_t cell = 0; cell < static_cast<int64_t>(space.largest.size()); ++cell) {
       const int64_t e = space.y[cell], j = space.x[cell];
       if (e < 0) continue;

@@ -1,4 +1,7 @@
 // RoI pooling (arXiv:1504.08083): the maximum of the pixels under each cell of a grid over each region.
+#include <algorithm>
+#include <vector>
+
 #include "../abi/boxing.h"
 #include "../device/regions.h"
 
@@ -21,6 +24,8 @@ RAYDET_BODY Span span_of(const Regions<T>& grid, int64_t region, int axis, int64
   return {low < limit ? static_cast<int64_t>(larger(low, T(0))) : grid.limit[axis],
           high > 0 ? static_cast<int64_t>(smaller(high, limit)) : 0};
 }
+
+#ifdef __CUDACC__
 
 // The place of the maximum of one cell in one plane, or -1; the first where several are equal.
 template <typename T>
@@ -69,18 +74,110 @@ struct PoolCellBackward {
   }
 };
 
+#else
+
+// One plane at a time: the maximum of the rows under a cell, many columns at once, then that of its columns.
 template <typename T>
-static PoolCell<T> cell_of(const Tensor& input, const Tensor& rois, int64_t height, int64_t width, double scale) {
-  return {regions_of<T>(input, rois, height, width, scale), input.data<T>(), input.size(1)};
-}
+class PlaneMaxima {
+ public:
+  PlaneMaxima(const Regions<T>& grid, int64_t channels) : grid_(grid), channels_(channels) {
+    for (int64_t region = 0; region < grid.count; ++region) {
+      for (int axis = 0; axis < 2; ++axis) {
+        for (int64_t cell = 0; cell < grid.cells[axis]; ++cell) spans_.push_back(span_of(grid, region, axis, cell));
+      }
+    }
+  }
+
+  void forward(const T* input, T* output) const {
+    parallel_for(grid_.count, channels_ * cells() * 20, [&](int64_t begin, int64_t end) {
+      std::vector<T> row(grid_.limit[1]);
+      for (int64_t i = begin * channels_; i < end * channels_; ++i) pool(input, i, output + i * cells(), row);
+    });
+  }
+
+  // Every plane belongs to one thread; of equal pixels the first in a cell takes the gradient.
+  void backward(const T* input, const T* upstream, T* gradient) const {
+    parallel_for(channels_, grid_.count * cells() * 40, [&](int64_t begin, int64_t end) {
+      std::vector<T> row(grid_.limit[1]), largest(cells());
+      for (int64_t channel = begin; channel < end; ++channel) {
+        for (int64_t i = channel; i < grid_.count * channels_; i += channels_) {
+          pool(input, i, largest.data(), row);
+          spread(input, i, largest.data(), upstream + i * cells(), gradient);
+        }
+      }
+    });
+  }
+
+ private:
+  int64_t cells() const { return grid_.cells[0] * grid_.cells[1]; }
+  const Span* rows(int64_t region) const { return spans_.data() + region * (grid_.cells[0] + grid_.cells[1]); }
+  const Span* columns(int64_t region) const { return rows(region) + grid_.cells[0]; }
+
+  // Where the plane of region and channel `i` starts; -1 if there is none.
+  int64_t start_of(int64_t i) const {
+    const int64_t image = grid_.image(i / channels_);
+    return image < 0 ? -1 : (image * channels_ + i % channels_) * grid_.limit[0] * grid_.limit[1];
+  }
+
+  void pool(const T* input, int64_t i, T* pooled, std::vector<T>& row) const {
+    std::fill(pooled, pooled + cells(), T(0));
+    if (start_of(i) < 0) return;
+    const Span *y = rows(i / channels_), *x = columns(i / channels_);
+    const int64_t stride = grid_.limit[1], left = x[0].low, right = x[grid_.cells[1] - 1].high;
+    for (int64_t p = 0; p < grid_.cells[0]; ++p, pooled += grid_.cells[1]) {
+      if (y[p].low >= y[p].high) continue;
+      const T* top = input + start_of(i) + y[p].low * stride;
+      std::copy(top + left, top + std::max(left, right), row.begin() + left);
+      for (int64_t n = 1; n < y[p].high - y[p].low; ++n) {
+        for (int64_t c = left; c < right; ++c) row[c] = larger(top[n * stride + c], row[c]);
+      }
+      for (int64_t q = 0; q < grid_.cells[1]; ++q) {
+        if (x[q].low >= x[q].high) continue;
+        pooled[q] = row[x[q].low];
+        for (int64_t c = x[q].low + 1; c < x[q].high; ++c) pooled[q] = larger(row[c], pooled[q]);
+      }
+    }
+  }
+
+  void spread(const T* input, int64_t i, const T* largest, const T* upstream, T* gradient) const {
+    const int64_t start = start_of(i);
+    if (start < 0) return;
+    for (int64_t p = 0; p < grid_.cells[0]; ++p) {
+      for (int64_t q = 0; q < grid_.cells[1]; ++q, ++largest, ++upstream) {
+        const int64_t place = find(input + start, rows(i / channels_)[p], columns(i / channels_)[q], *largest);
+        if (place >= 0) gradient[start + place] += *upstream;
+      }
+    }
+  }
+
+  int64_t find(const T* plane, Span y, Span x, T value) const {
+    for (int64_t row = y.low * grid_.limit[1]; row < y.high * grid_.limit[1]; row += grid_.limit[1]) {
+      for (int64_t c = x.low; c < x.high; ++c) {
+        if (plane[row + c] == value) return row + c;
+      }
+    }
+    return -1;
+  }
+
+  Regions<T> grid_;
+  int64_t channels_;
+  std::vector<Span> spans_;
+};
+
+#endif
 
 static Tensor roi_pool(const Tensor& input, const Tensor& rois, int64_t height, int64_t width, double scale) {
   const Tensor image = input.contiguous(), regions = rois.contiguous();
   const Tensor output = image.empty({rois.size(0), image.size(1), height, width}, image.dtype());
   dispatch_floating(image, [&](auto zero) {
     using T = decltype(zero);
-    const PoolCellForward<T> body{cell_of<T>(image, regions, height, width, scale), output.data<T>()};
-    launch(image, output.numel(), 50, body);
+    const Regions<T> grid = regions_of<T>(image, regions, height, width, scale);
+#ifdef __CUDACC__
+    const PoolCell<T> cell{grid, image.data<T>(), image.size(1)};
+    launch(image, output.numel(), 1, PoolCellForward<T>{cell, output.data<T>()});
+#else
+    if (output.numel()) PlaneMaxima<T>(grid, image.size(1)).forward(image.data<T>(), output.data<T>());
+#endif
   });
   return output;
 }
@@ -91,9 +188,14 @@ static Tensor roi_pool_backward(
   const Tensor gradient = image.zeros_like();
   dispatch_floating(image, [&](auto zero) {
     using T = decltype(zero);
-    const PoolCellBackward<T> body{
-        cell_of<T>(image, regions, height, width, scale), upstream.data<T>(), gradient.data<T>()};
-    launch_by_channel(image, regions.size(0), image.size(1), height * width, body);
+    const Regions<T> grid = regions_of<T>(image, regions, height, width, scale);
+    const T *values = image.data<T>(), *grads = upstream.data<T>();
+#ifdef __CUDACC__
+    const PoolCell<T> cell{grid, values, image.size(1)};
+    launch_scatter(image, upstream.numel(), 1, PoolCellBackward<T>{cell, grads, gradient.data<T>()});
+#else
+    if (upstream.numel()) PlaneMaxima<T>(grid, image.size(1)).backward(values, grads, gradient.data<T>());
+#endif
   });
   return gradient;
 }
