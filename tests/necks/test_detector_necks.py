@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from raydet.layers import Sequential
-from raydet.necks import PAFPN, ChannelMapper, DilatedEncoder, SSDNeck, YOLOV3Neck
+from raydet.necks import PAFPN, ChannelMapper, CTResNetNeck, DilatedEncoder, SSDNeck, YOLOV3Neck
 
 MAPS = [torch.randn(1, c, s, s, generator=torch.Generator().manual_seed(s)) for c, s in [(4, 16), (8, 8), (16, 4)]]
 
@@ -122,3 +122,26 @@ def test_dilated_encoder_starts_with_small_residuals():
     assert block.conv2.conv.weight.std() < 0.012
     assert encoder.lateral_conv.weight.std() > 0.05
     assert torch.equal(encoder.lateral_conv.bias, torch.zeros(32))
+
+
+def test_way_up_of_a_resnet_doubles_the_last_map_with_each_kernel():
+    neck = CTResNetNeck(16, (8, 6), (4, 4), use_dcn=False).eval()
+    (out,) = neck(MAPS)
+    assert out.shape == (1, 6, 16, 16)
+    assert {type(layer.conv).__name__ for layer in CTResNetNeck(16, (8,), (4,)).deconv_layers} == {
+        "ModulatedDeformConv2dPack",
+        "ConvTranspose2d",
+    }
+
+
+def test_way_up_of_a_resnet_starts_as_interpolation():
+    neck = CTResNetNeck(16, (8,), (4,), use_dcn=False)
+    neck.init_weights()
+    kernels = neck.deconv_layers[1].conv.weight[:, 0]
+    tent = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    assert torch.allclose(kernels, (tent[:, None] * tent).expand(8, 4, 4))
+
+
+def test_way_up_of_a_resnet_needs_a_kernel_for_each_doubling():
+    with pytest.raises(ValueError, match="same length"):
+        CTResNetNeck(16, (8, 6), (4,))
