@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from raydet.backbones.chain import ChainBackbone, check_indices
@@ -25,6 +24,7 @@ from raydet.layers import (
     Sequential,
     make_divisible,
     recompute,
+    rising_rates,
 )
 
 _ADAPTIVE: Cfg = {"type": "Conv2dAdaptivePadding"}
@@ -188,15 +188,13 @@ class EfficientNet(ChainBackbone):
         self._common: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
         channels = make_divisible(_STEM * width, 8)
         self.layers = ModuleList([ConvModule(3, channels, 3, stride=2, padding=1, **self._common)])
-        rates = iter(
-            torch.linspace(0, drop_path_rate, sum(blocks.num for stage in stages for blocks in stage)).tolist()
-        )
-        for stage in stages[: max(self.out_indices)]:
+        rates = rising_rates(drop_path_rate, [sum(blocks.num for blocks in stage) for stage in stages])
+        for stage, own_rates in zip(stages[: max(self.out_indices)], rates, strict=False):
             layers = []
-            for blocks in stage:
-                for index in range(blocks.num):
-                    layers.append(self._block(blocks, channels, index, next(rates)))
-                    channels = blocks.channels
+            places = [(blocks, index) for blocks in stage for index in range(blocks.num)]
+            for (blocks, index), rate in zip(places, own_rates, strict=True):
+                layers.append(self._block(blocks, channels, index, rate))
+                channels = blocks.channels
             self.layers.append(Sequential(*layers))
         if max(self.out_indices) > len(stages):
             self.layers.append(ConvModule(channels, make_divisible(_LAST * width, 8), 1, **self._common))

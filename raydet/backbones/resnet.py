@@ -114,7 +114,7 @@ class ResNet(BaseModule):
         self._make_stem_layer(in_channels, self.stem_channels)
         self.inplanes = self.stem_channels
         self.res_layers: list[str] = []
-        common = {
+        common: dict[str, Any] = {
             "style": style,
             "avg_down": avg_down,
             "with_cp": with_cp,
@@ -122,21 +122,15 @@ class ResNet(BaseModule):
             "norm_cfg": norm_cfg,
             "init_cfg": self._block_init_cfg() if init_cfg is None and pretrained is None else None,
         }
-        for index, num_blocks in enumerate(self.stage_blocks):
-            options = {
-                "planes": base_channels * 2**index,
-                "stride": strides[index],
-                "dilation": dilations[index],
-                "dcn": dcn if stage_with_dcn[index] else None,
-                "plugins": self.make_stage_plugins(plugins, index) if plugins is not None else None,
-                **self.stage_options(index),
-            }
-            stage = self.make_res_layer(
-                block=self.block, inplanes=self.inplanes, num_blocks=num_blocks, **common, **options
+        for index in range(num_stages):
+            self._add_stage(
+                index,
+                stride=strides[index],
+                dilation=dilations[index],
+                dcn=dcn if stage_with_dcn[index] else None,
+                plugins=self.make_stage_plugins(plugins, index) if plugins is not None else None,
+                **common,
             )
-            self.inplanes = options["planes"] * self.block.expansion
-            self.res_layers.append(f"layer{index + 1}")
-            self.add_module(f"layer{index + 1}", stage)
         self.feat_dim = self.inplanes
         self._freeze_stages()
 
@@ -145,6 +139,15 @@ class ResNet(BaseModule):
             return None
         last_norm = "norm2" if self.block is BasicBlock else "norm3"
         return {"type": "Constant", "val": 0, "override": {"name": last_norm}}
+
+    def _add_stage(self, index: int, **arguments: Any) -> None:
+        options = {"planes": self.base_channels * 2**index, **arguments, **self.stage_options(index)}
+        stage = self.make_res_layer(
+            block=self.block, inplanes=self.inplanes, num_blocks=self.stage_blocks[index], **options
+        )
+        self.inplanes = options["planes"] * self.block.expansion
+        self.res_layers.append(f"layer{index + 1}")
+        self.add_module(self.res_layers[-1], stage)
 
     def stage_options(self, index: int) -> dict[str, Any]:
         """What a variant hands to one stage besides, or instead of, the arguments of every ResNet."""
@@ -203,12 +206,16 @@ class ResNet(BaseModule):
         out: Tensor = self.maxpool(x)
         return out
 
+    def _run_stage(self, index: int, x: Tensor) -> Tensor:
+        out: Tensor = getattr(self, self.res_layers[index])(x)
+        return out
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Map images `(N, in_channels, H, W)` to the maps of `out_indices`, strides 4, 8, 16, 32 by default."""
         x = self._stem(x)
         outs = []
-        for index, name in enumerate(self.res_layers):
-            x = getattr(self, name)(x)
+        for index in range(self.num_stages):
+            x = self._run_stage(index, x)
             if index in self.out_indices:
                 outs.append(x)
         return tuple(outs)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from raydet.backbones.resnet import ResNet
-from raydet.layers import Bottleneck, ResLayer, deep_stages
+from raydet.layers import Bottleneck, deep_stages
 
 
 class TridentConv(nn.Conv2d):
@@ -57,18 +57,6 @@ class TridentConv(nn.Conv2d):
         return torch.cat([F.conv2d(x, self.weight, self.bias, self.stride, rate, rate) for x, rate in shares])
 
 
-class TridentStage(ResLayer):
-    """A stage of bottlenecks with trident convolutions; its output has the branches one after the other."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(N, C, H, W)` to `(B * N, C', h, w)` for B running branches."""
-        first: Any = self[0]
-        x = x.repeat(len(first.conv2.branches()), 1, 1, 1)
-        for block in self:
-            x = block(x)
-        return x
-
-
 class TridentResNet(ResNet):
     """ResNet whose last stage, the third, has a branch for each of several dilations (arXiv:1901.01892).
 
@@ -104,7 +92,8 @@ class TridentResNet(ResNet):
         options = {"trident_dilations": self.trident_dilations, "test_branch_idx": self.test_branch_idx}
         return {"dcn": {"type": TridentConv, **options}}
 
-    def make_res_layer(self, **kwargs: Any) -> nn.Module:
-        """Build one stage."""
-        is_trident = len(self.res_layers) == 2
-        return TridentStage(**kwargs) if is_trident else super().make_res_layer(**kwargs)
+    def _run_stage(self, index: int, x: Tensor) -> Tensor:
+        if index == self.num_stages - 1:
+            last: Any = self.get_submodule(self.res_layers[index])
+            x = x.repeat(len(last[0].conv2.branches()), 1, 1, 1)
+        return super()._run_stage(index, x)

@@ -16,6 +16,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from raydet.checkpoint.adapters import adapt_keys
 from raydet.checkpoint.safe import CheckpointError, load
 from raydet.checkpoint.sources import shown
+from raydet.layers import fit_weights
 
 _STATE_KEYS = ("state_dict", "model", "model_state_dict", "model_state", "module", "net")
 _SHOWN = 12  # keys listed per kind in a report
@@ -104,7 +105,8 @@ def load_state_dict(
     logger: logging.Logger | None = None,
     name: str = "the state dict",
 ) -> LoadReport:
-    """Copy weights into a model. Keys of other families that raydet knows are translated.
+    """Copy weights into a model. Keys of other families that raydet knows are translated, and modules revise
+    what they take in another form, see `raydet.layers.fit_weights`.
 
     Args:
         model: the receiver, wrapped or not.
@@ -119,6 +121,7 @@ def load_state_dict(
     model = unwrap(model)
     own = model.state_dict()
     weights, family = adapt_keys(state_dict, own)
+    weights = fit_weights(model, weights)
     mismatched = tuple(
         (key, tuple(value.shape), tuple(own[key].shape))
         for key, value in weights.items()

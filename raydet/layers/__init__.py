@@ -1,6 +1,9 @@
 """Layers, and how they are built and initialised."""
 
+from torch.nn import AdaptiveAvgPool2d
+
 from raydet.layers.activations import Clamp, HSigmoid, Swish
+from raydet.layers.attention import FFN, MultiheadAttention
 from raydet.layers.averages import mean_over_ranks
 from raydet.layers.base_module import BaseModule, ModuleDict, ModuleList, Sequential
 from raydet.layers.channels import make_divisible
@@ -8,7 +11,7 @@ from raydet.layers.conv_module import BN, RELU, ConvModule, DepthwiseSeparableCo
 from raydet.layers.conv_variants import Conv2dAdaptivePadding, ConvWS2d
 from raydet.layers.criss_cross import CrissCrossAttention
 from raydet.layers.csp import CSPLayer, DarknetBottleneck
-from raydet.layers.drop import Dropout, DropPath, drop_path
+from raydet.layers.drop import Dropout, DropPath, drop_path, rising_rates
 from raydet.layers.factory import (
     Cfg,
     build_activation_layer,
@@ -34,7 +37,10 @@ from raydet.layers.init_functions import (
 from raydet.layers.init_log import update_init_info
 from raydet.layers.initializers import InitCfg, initialize
 from raydet.layers.inverted_residual import InvertedResidual
+from raydet.layers.layer_norm import LayerNorm2d
 from raydet.layers.merge_cells import BaseMergeCell, ConcatCell, GlobalPoolingCell, SumCell
+from raydet.layers.padding import AdaptivePadding
+from raydet.layers.patches import PatchEmbed, PatchMerging, nchw_to_nlc, nlc_to_nchw
 from raydet.layers.res_layer import RESNET_STAGES, ResLayer, deep_stages
 from raydet.layers.residual import BasicBlock, Bottleneck, MiddleConv, add_conv, conv_norm, recompute
 from raydet.layers.rf_search import Conv2dRFSearchOp
@@ -43,11 +49,16 @@ from raydet.layers.squeeze_excitation import SELayer
 from raydet.layers.switchable_conv import ConvAWS2d, SAConv2d
 from raydet.layers.sync_bn import MMSyncBatchNorm, SyncBatchNorm
 from raydet.layers.upsample import PixelShufflePack
+from raydet.layers.weight_fitting import fit_weights, fit_when_loading, resize_grid
+from raydet.layers.window_attention import ShiftWindowMSA, WindowMSA
 
 __all__ = [
     "BN",
+    "FFN",
     "RELU",
     "RESNET_STAGES",
+    "AdaptiveAvgPool2d",
+    "AdaptivePadding",
     "BaseMergeCell",
     "BaseModule",
     "BasicBlock",
@@ -70,19 +81,25 @@ __all__ = [
     "HSigmoid",
     "InitCfg",
     "InvertedResidual",
+    "LayerNorm2d",
     "MMSyncBatchNorm",
     "MiddleConv",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
+    "PatchEmbed",
+    "PatchMerging",
     "PixelShufflePack",
     "ResLayer",
     "SAConv2d",
     "SELayer",
     "Scale",
     "Sequential",
+    "ShiftWindowMSA",
     "SumCell",
     "Swish",
     "SyncBatchNorm",
+    "WindowMSA",
     "add_conv",
     "bias_init_with_prob",
     "build_activation_layer",
@@ -97,6 +114,8 @@ __all__ = [
     "conv_norm",
     "deep_stages",
     "drop_path",
+    "fit_weights",
+    "fit_when_loading",
     "freeze",
     "hold_batch_norms",
     "init_cfg_with_pretrained",
@@ -105,8 +124,12 @@ __all__ = [
     "kaiming_init",
     "make_divisible",
     "mean_over_ranks",
+    "nchw_to_nlc",
+    "nlc_to_nchw",
     "normal_init",
     "recompute",
+    "resize_grid",
+    "rising_rates",
     "trunc_normal_init",
     "uniform_init",
     "update_init_info",

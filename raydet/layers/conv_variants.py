@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from raydet.layers.padding import missing_pixels
 
 
 def standardize_weight(weight: Tensor, eps: float = 1e-5) -> Tensor:
@@ -80,13 +81,9 @@ class Conv2dAdaptivePadding(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        height, width = (self._missing(size, axis) for axis, size in enumerate(input.shape[-2:]))
+        axes = zip(input.shape[-2:], self.kernel_size, self.stride, self.dilation, strict=True)
+        height, width = (missing_pixels(*axis) for axis in axes)
         if height or width:
             input = F.pad(input, (width // 2, width - width // 2, height // 2, height - height // 2))
         out: Tensor = self._conv_forward(input, self.weight, self.bias)
         return out
-
-    def _missing(self, size: int, axis: int) -> int:
-        """Pixels that one axis lacks."""
-        reach = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
-        return max((math.ceil(size / self.stride[axis]) - 1) * self.stride[axis] + reach - size, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -31,3 +33,14 @@ class Dropout(nn.Dropout):
 
     def __init__(self, drop_prob: float = 0.5, inplace: bool = False) -> None:
         super().__init__(p=drop_prob, inplace=inplace)
+
+
+def rising_rates(last: float, depths: Sequence[int]) -> list[list[float]]:
+    """Drop probabilities that rise evenly from 0 to `last`, for each block of each stage.
+
+    Args:
+        last: of the last block.
+        depths: numbers of blocks.
+    """
+    rates = iter(torch.linspace(0, last, sum(depths)).tolist())
+    return [[next(rates) for _ in range(depth)] for depth in depths]

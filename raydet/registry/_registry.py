@@ -153,6 +153,8 @@ def _constructors(member: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     for base in member.__mro__:
         if "__init__" in base.__dict__ and base is not object:
             yield base.__dict__["__init__"]
+        if base.__dict__.get("hands_arguments_on", False):
+            return
 
 
 def argument_errors(member: Callable[..., Any], arguments: Mapping[str, Any]) -> list[tuple[str | None, str]]:

@@ -24,6 +24,8 @@ TRIDENT = dict(
     test_branch_idx=1,
     trident_dilations=(1, 2, 3),
 )
+PVT = dict(embed_dims=8, num_heads=(1, 2, 3, 4), mlp_ratios=(2, 2, 2, 2), pretrain_img_size=64)
+CONVNEXT = dict(arch=dict(depths=(1, 1, 2, 1), channels=(8, 16, 24, 32)))
 STRIDES = (4, 8, 16, 32)
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -43,6 +45,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "SSDVGG": dict(depth=11, out_feature_indices=(4, 24)),
     "MobileNetV2": dict(widen_factor=0.25, out_indices=(0, 1, 2, 7)),
     "EfficientNet": dict(arch="b0", out_indices=range(7), drop_path_rate=0.1),
+    "SwinTransformer": dict(embed_dims=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 2, 4), window_size=3),
+    "PyramidVisionTransformer": dict(PVT, num_layers=(1, 1, 2, 1)),
+    "PyramidVisionTransformerV2": dict(PVT, num_layers=(1, 2, 1, 1)),
+    "ConvNeXt": dict(CONVNEXT, out_indices=(0, 1, 2, 3), gap_before_final_norm=False, drop_path_rate=0.1),
+    "TIMMBackbone": dict(model_name="test_resnet", features_only=True, out_indices=(1, 2, 3, 4)),
 }
 """Arguments by type."""
 
@@ -63,6 +70,11 @@ MAPS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "SSDVGG": ((128, 1024), (2, 16)),
     "MobileNetV2": ((8, 8, 8, 1280), (2, 4, 8, 32)),
     "EfficientNet": ((32, 16, 24, 40, 112, 320, 1280), (2, 2, 4, 8, 16, 32, 32)),
+    "SwinTransformer": ((8, 16, 32, 64), STRIDES),
+    "PyramidVisionTransformer": ((8, 16, 24, 32), STRIDES),
+    "PyramidVisionTransformerV2": ((8, 16, 24, 32), STRIDES),
+    "ConvNeXt": ((8, 16, 24, 32), STRIDES),
+    "TIMMBackbone": ((32, 48, 192, 96), STRIDES),
 }
 """Channels and strides of the maps by type."""
 
@@ -82,6 +94,8 @@ FROZEN: dict[str, dict[int, tuple[str, ...]]] = {
     "CSPDarknet": {0: ("stem",), 2: ("stem", "stage1", "stage2")},
     "MobileNetV2": {0: ("conv1",), 2: ("conv1", "layer1", "layer2")},
     "EfficientNet": {0: (), 2: ("layers.0", "layers.1")},
+    "SwinTransformer": {0: ("patch_embed",), 2: ("patch_embed", "stages.0", "stages.1", "norm0", "norm1")},
+    "ConvNeXt": {0: (), 1: ("downsample_layers.0", "stages.0")},
 }
 """Children that are held still, by type and `frozen_stages`; types that take none are left out."""
 
@@ -90,7 +104,7 @@ HOLD_NORMS = (*(kind for kind in FROZEN if kind not in ("SwinTransformer", "Conv
 
 RECOMPUTE = (
     *("ResNet", "ResNetV1d", "ResNeXt", "RegNet", "Res2Net", "ResNeSt", "DetectoRS_ResNet", "TridentResNet"),
-    *("HRNet", "MobileNetV2", "EfficientNet"),
+    *("HRNet", "MobileNetV2", "EfficientNet", "SwinTransformer", "ConvNeXt"),
 )
 """Types with `with_cp`."""
 

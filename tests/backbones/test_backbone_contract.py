@@ -12,12 +12,14 @@ IMAGES = torch.linspace(-1, 1, 2 * 3 * SIZE * SIZE).view(2, 3, SIZE, SIZE).sin()
 
 
 def build(kind, **changes):
+    if kind == "TIMMBackbone":
+        pytest.importorskip("timm")
     torch.manual_seed(0)
     return BACKBONES.build({"type": kind, **SETTINGS[kind], **changes})
 
 
 def test_every_backbone_is_tested_here():
-    assert set(SETTINGS) == set(BACKBONES.names())
+    assert set(SETTINGS) == {name for name in BACKBONES.names() if not name.startswith("mmcls.")}
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
