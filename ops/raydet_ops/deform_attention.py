@@ -16,10 +16,10 @@ from raydet_ops._operator import alert_not_deterministic, define, differentiate,
 def _plain(value: Tensor, spatial_shapes: Tensor, sampling_locations: Tensor, attention_weights: Tensor) -> Tensor:
     num_images, _, num_heads, num_channels = value.shape
     shapes: list[list[int]] = spatial_shapes.tolist()
-    maps = value.permute(0, 2, 3, 1).flatten(0, 1).split([height * width for height, width in shapes], dim=2)
+    maps = torch.split(value.permute(0, 2, 3, 1).flatten(0, 1), [height * width for height, width in shapes], dim=2)
     grids = (2 * sampling_locations - 1).transpose(1, 2).flatten(0, 1)  # (N M, Q, L, P, 2)
     sampled = [
-        F.grid_sample(level.unflatten(2, shape), grids[:, :, i], align_corners=False)
+        F.grid_sample(level.reshape(*level.shape[:2], *shape), grids[:, :, i], align_corners=False)
         for i, (level, shape) in enumerate(zip(maps, shapes, strict=True))
     ]
     weights = attention_weights.transpose(1, 2).flatten(0, 1).flatten(2).unsqueeze(1)  # (N M, 1, Q, L P)

@@ -120,8 +120,8 @@ class MultiScaleDeformableAttention(nn.Module):
         if not self.batch_first:
             query, value = query.transpose(0, 1), value.transpose(0, 1)
         locations = self._locations(query, reference_points, spatial_shapes)
-        weights = self.attention_weights(query).unflatten(2, (self.num_heads, -1)).softmax(3)
-        weights = weights.unflatten(3, (self.num_levels, self.num_points))
+        weights = self.attention_weights(query).view(*query.shape[:2], self.num_heads, -1).softmax(3)
+        weights = weights.view(*weights.shape[:3], self.num_levels, self.num_points)
         output = self.output_proj(
             ms_deform_attn(self._values(value, key_padding_mask), spatial_shapes, locations, weights)
         )
@@ -132,12 +132,12 @@ class MultiScaleDeformableAttention(nn.Module):
         projected: Tensor = self.value_proj(value)
         if key_padding_mask is not None:
             projected = projected.masked_fill(key_padding_mask[..., None], 0.0)
-        return projected.unflatten(2, (self.num_heads, -1))
+        return projected.view(*projected.shape[:2], self.num_heads, self.embed_dims // self.num_heads)
 
     def _locations(self, query: Tensor, reference_points: Tensor, spatial_shapes: Tensor) -> Tensor:
         check_shape("reference_points", reference_points, *query.shape[:2], self.num_levels, "2 or 4")
-        offsets = self.sampling_offsets(query)
-        offsets = offsets.unflatten(2, (self.num_heads, self.num_levels, self.num_points, 2))
+        sizes = (self.num_heads, self.num_levels, self.num_points, 2)
+        offsets: Tensor = self.sampling_offsets(query).view(*query.shape[:2], *sizes)
         around = reference_points[:, :, None, :, None]
         if reference_points.shape[3] == 2:
             return around + offsets / spatial_shapes.flip(1)[:, None]

@@ -167,7 +167,9 @@ class CARAFEPack(nn.Module):
     def kernel_normalizer(self, mask: Tensor) -> Tensor:
         """Turn predictions `(N, up_group * k * k * s * s, H, W)` into masks `(N, up_group * k * k, s H, s W)`."""
         mask = F.pixel_shuffle(mask, self.scale_factor)
-        return mask.unflatten(1, (-1, self.up_kernel**2)).softmax(2).flatten(1, 2)
+        num_images, channels, height, width = mask.shape
+        windows = mask.view(num_images, -1, self.up_kernel**2, height, width)
+        return windows.softmax(2).view(num_images, channels, height, width)
 
     def feature_reassemble(self, x: Tensor, mask: Tensor) -> Tensor:
         """Enlarge `x` with the weights `mask`."""

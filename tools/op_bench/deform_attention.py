@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from raydet_ops import deform_attention as module
 from raydet_ops import ms_deform_attn
+from torch import Tensor
 
 from tools.op_bench.case import Case, gradient_run
 
@@ -32,11 +33,13 @@ def _cases(queries: int, device: str) -> list[Case]:
     locations = centre + shift / shapes.flip(1)[:, None]
     weights = torch.rand(1, queries, HEADS, len(SHAPES), POINTS, device=device)
 
-    def inputs(function):  # type: ignore[no-untyped-def]
-        return lambda v, x, w: function(v, shapes, x, w)
+    def ours(v: Tensor, x: Tensor, w: Tensor) -> Tensor:
+        return ms_deform_attn(v, shapes, x, w)
+
+    def plain(v: Tensor, x: Tensor, w: Tensor) -> Tensor:
+        return module._plain(v, shapes, x, w)
 
     given = (value, locations, weights)
-    ours, plain = inputs(ms_deform_attn), inputs(module._plain)
     name = f"ms_deform_attn {{}} {queries} queries"
     goals = {"torch": 3.0}
     return [

@@ -38,6 +38,25 @@ RAYDET_BODY T sum_of(T* lanes) {
   return joined<kWidth>(lanes, [](T a, T b) { return a + b; });
 }
 
+// Joins `start` and `term(i)` for all i in [0, count), by `kWidth` lanes on the CPU.
+template <int kWidth, typename T, typename Join, typename Term>
+RAYDET_BODY T fold(int64_t count, T start, const Join& join, const Term& term) {
+#ifdef __CUDACC__
+  for (int64_t i = 0; i < count; ++i) start = join(start, term(i));
+  return start;
+#else
+  T lanes[kWidth];
+  for (int j = 0; j < kWidth; ++j) lanes[j] = start;
+  int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) {
+#pragma GCC ivdep
+    for (int j = 0; j < kWidth; ++j) lanes[j] = join(lanes[j], term(i + j));
+  }
+  for (; i < count; ++i) lanes[0] = join(lanes[0], term(i));
+  return joined<kWidth>(lanes, join);
+#endif
+}
+
 #ifdef __CUDACC__
 
 template <typename Body>

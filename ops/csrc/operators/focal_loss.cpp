@@ -21,12 +21,13 @@ struct FocalTerm {
   }
 };
 
-template <typename T>
+// The loss of every element, or its gradient.
+template <typename T, bool kGradient>
 struct SigmoidFocal {
   const T* logits;
   const int64_t* target;
   const T* weight;    // of each row, if given
-  const T* upstream;  // gradient of the loss, where a gradient is wanted
+  const T* upstream;  // gradient of the loss
   T* result;
   int64_t num_classes;
   T gamma, alpha;
@@ -46,69 +47,67 @@ struct SigmoidFocal {
     const bool positive = row.label == column;
     const T sign = positive ? T(1) : T(-1);
     const FocalTerm<T> term(sign * logits[i], positive ? row.positive : row.negative, gamma);
-    result[i] = upstream ? upstream[i] * sign * term.slope : term.loss;
+    if constexpr (kGradient) {
+      result[i] = upstream[i] * sign * term.slope;
+    } else {
+      result[i] = term.loss;
+    }
   }
 };
 
 // Exponentials of the logits of one row below the largest, which are written to `terms` if wanted, and their sum.
-template <typename T>
+template <typename T, bool kGradient>
 struct Softmax {
   T largest, sum;
 
-  RAYDET_BODY Softmax(const T* logits, int64_t num_classes, T* terms) : largest(logits[0]), sum(0) {
-    for_blocks(num_classes, [&](auto width, int64_t first) {
-      T lanes[width];
-      for (int i = 0; i < width; ++i) lanes[i] = logits[first + i];
-      largest = larger(largest, joined<width>(lanes, [](T a, T b) { return larger(a, b); }));
-    });
-    for_blocks(num_classes, [&](auto width, int64_t first) {
-      T lanes[width];
-      const T* row = logits + first;
-      const T top = largest;
-      for (int i = 0; i < width; ++i) lanes[i] = exp_of_negative(row[i] - top);
-      for (int i = 0; terms && i < width; ++i) terms[first + i] = lanes[i];
-      sum += sum_of<width>(lanes);
-    });
+  RAYDET_BODY Softmax(const T* logits, int64_t num_classes, [[maybe_unused]] T* terms) {
+    const T top = fold<8>(
+        num_classes, logits[0], [](T a, T b) { return larger(a, b); }, [=](int64_t i) { return logits[i]; });
+    const auto term = [=](int64_t i) {
+      const T value = exp_of_negative(logits[i] - top);
+      if constexpr (kGradient) terms[i] = value;
+      return value;
+    };
+    largest = top;
+    sum = fold<8>(num_classes, T(0), [](T a, T b) { return a + b; }, term);
   }
 };
 
-// A row without a class of its own, such as background, has no loss.
-template <typename T>
+// The loss of every row, or its gradient. A row without a class of its own, such as background, has no loss.
+template <typename T, bool kGradient>
 struct SoftmaxFocal {
   const T* logits;
   const int64_t* target;
   const T* weight;    // of each row, if given
-  const T* upstream;  // gradient of the loss, where a gradient is wanted
+  const T* upstream;  // gradient of the loss
   T* result;
   int64_t num_classes;
   T gamma, alpha;
 
   RAYDET_BODY void operator()(int64_t i) const {
-    const int64_t label = target[i];
-    if (label < 0 || label >= num_classes) return clear(i);
+    const int64_t label = target[i], width = kGradient ? num_classes : 1;
     const T* row = logits + i * num_classes;
-    T* slopes = upstream ? result + i * num_classes : nullptr;
-    const Softmax<T> softmax(row, num_classes, slopes);
-    const T log_hit = smaller(row[label] - softmax.largest - std::log(softmax.sum), T(0));
-    const T hit = exp_of_negative(log_hit), factor = weight ? weight[i] * alpha : alpha;
-    const T focus = factor * std::pow(1 - hit, gamma);
-    if (!upstream) {
-      result[i] = -focus * log_hit;
-    } else {
-      const T bend = hit < 1 ? factor * gamma * std::pow(1 - hit, gamma - 1) * hit * log_hit : T(0);
-      const T slope = upstream[i] * (bend - focus), share = -slope / softmax.sum;  // in the logarithm of `hit`
-      for (int64_t column = 0; column < num_classes; ++column) slopes[column] *= share;
-      slopes[label] += slope;
+    T* out = result + i * width;
+    if (label < 0 || label >= num_classes) {
+      for (int64_t column = 0; column < width; ++column) out[column] = 0;
+      return;
     }
-  }
-
-  RAYDET_BODY void clear(int64_t i) const {
-    const int64_t count = upstream ? num_classes : 1;
-    for (int64_t column = 0; column < count; ++column) result[i * count + column] = 0;
+    const Softmax<T, kGradient> softmax(row, num_classes, out);
+    const T log_hit = smaller(row[label] - softmax.largest - std::log(softmax.sum), T(0));
+    const T hit = exp_of_negative(log_hit), miss = 1 - hit, factor = weight ? weight[i] * alpha : alpha;
+    const T focus = factor * std::pow(miss, gamma);
+    if constexpr (kGradient) {
+      const T bend = miss > 0 ? focus * gamma / miss * hit * log_hit : T(0);
+      const T slope = upstream[i] * (bend - focus), share = -slope / softmax.sum;  // slope in the logarithm of `hit`
+      for (int64_t column = 0; column < num_classes; ++column) out[column] *= share;
+      out[label] += slope;
+    } else {
+      out[0] = -focus * log_hit;
+    }
   }
 };
 
-// What both losses are given. `upstream` is the gradient of the loss, where a gradient is wanted.
+// What both losses are given; `upstream` only if the gradient is wanted.
 struct Given {
   Tensor input, target;
   std::optional<Tensor> weight, upstream;
@@ -119,8 +118,21 @@ struct Given {
     return tensor ? tensor->data<T>() : nullptr;
   }
 
-  template <template <typename> class Body, typename T>
-  Body<T> body(const Tensor& result) const {
+  // Calls `run` with the body of the loss or of the gradient.
+  template <template <typename, bool> class Body, typename Run>
+  void dispatch(const Tensor& result, const Run& run) const {
+    dispatch_floating(input, [&](auto zero) {
+      using T = decltype(zero);
+      if (upstream) {
+        run(body<Body<T, true>, T>(result));
+      } else {
+        run(body<Body<T, false>, T>(result));
+      }
+    });
+  }
+
+  template <typename Body, typename T>
+  Body body(const Tensor& result) const {
     return {input.data<T>(),  target.data<int64_t>(), data<T>(weight),       data<T>(upstream),
             result.data<T>(), input.size(1),          static_cast<T>(gamma), static_cast<T>(alpha)};
   }
@@ -132,19 +144,16 @@ static std::optional<Tensor> contiguous(const std::optional<Tensor>& tensor) {
 
 static Tensor sigmoid(const Given& given) {
   const Tensor result = given.input.empty_like();
-  dispatch_floating(result, [&](auto zero) {
-    const auto body = given.body<SigmoidFocal, decltype(zero)>(result);
-    launch_rows(result, result.size(0), result.size(1), 40, body);
-  });
+  given.dispatch<SigmoidFocal>(
+      result, [&](const auto& body) { launch_rows(result, result.size(0), result.size(1), 40, body); });
   return result;
 }
 
 static Tensor softmax(const Given& given) {
   const Tensor& input = given.input;
   const Tensor result = given.upstream ? input.empty_like() : input.empty({input.size(0)}, input.dtype());
-  dispatch_floating(result, [&](auto zero) {
-    launch(result, input.size(0), input.size(1) * 40, given.body<SoftmaxFocal, decltype(zero)>(result));
-  });
+  given.dispatch<SoftmaxFocal>(
+      result, [&](const auto& body) { launch(result, input.size(0), input.size(1) * 40, body); });
   return result;
 }
 
