@@ -45,7 +45,7 @@ def _window_max(image: Tensor, windows: list[list[int]], dim: int) -> Tensor:
     return torch.stack(planes, dim=dim)
 
 
-def _plain_backward(grad: Tensor, input: Tensor, rois: Tensor, *rest: Any) -> Tensor:
+def _plain_backward(grad: Tensor, input: Tensor, rois: Tensor, output: Tensor, *rest: Any) -> Tensor:
     if grad.numel() == 0 or input.numel() == 0:
         return torch.zeros_like(input)
     return plain_gradients(lambda features: _plain(features, rois, *rest) + 0 * features.sum(), grad, [input])[0]
@@ -57,7 +57,8 @@ _pool = define(
     fake=lambda input, rois, height, width, scale: input.new_empty(len(rois), input.shape[1], height, width),
 )
 _pool_backward = define(
-    "roi_pool_backward(Tensor grad, Tensor input, Tensor rois, int height, int width, float scale) -> Tensor",
+    "roi_pool_backward(Tensor grad, Tensor input, Tensor rois, Tensor output, int height, int width, float scale)"
+    " -> Tensor",
     plain=_plain_backward,
     fake=lambda grad, input, *rest: torch.empty_like(input, memory_format=torch.contiguous_format),
 )
@@ -65,10 +66,11 @@ _pool_backward = define(
 
 def _gradient(tensors: dict[str, Tensor], numbers: dict[str, Any], grad: Tensor) -> tuple[Tensor | None, ...]:
     alert_not_deterministic("roi_pool_backward", grad)
-    return _pool_backward(grad, tensors["input"], tensors["rois"], *numbers.values()), None, None, None, None
+    gradient = _pool_backward(grad, *(tensors[name] for name in ("input", "rois", "output")), *numbers.values())
+    return gradient, None, None, None, None
 
 
-differentiate(_pool, _gradient, saves=("input", "rois"))
+differentiate(_pool, _gradient, saves=("input", "rois"), saves_output=True)
 
 
 def roi_pool(input: Tensor, rois: Tensor, output_size: Size, spatial_scale: float = 1.0) -> Tensor:

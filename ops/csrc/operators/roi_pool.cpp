@@ -96,13 +96,11 @@ class PlaneMaxima {
   }
 
   // Every plane belongs to one thread; of equal pixels the first in a cell takes the gradient.
-  void backward(const T* input, const T* upstream, T* gradient) const {
+  void backward(const T* input, const T* output, const T* upstream, T* gradient) const {
     parallel_for(channels_, grid_.count * cells() * 40, [&](int64_t begin, int64_t end) {
-      std::vector<T> row(grid_.limit[1]), largest(cells());
       for (int64_t channel = begin; channel < end; ++channel) {
         for (int64_t i = channel; i < grid_.count * channels_; i += channels_) {
-          pool(input, i, largest.data(), row);
-          spread(input, i, largest.data(), upstream + i * cells(), gradient);
+          spread(input, i, output + i * cells(), upstream + i * cells(), gradient);
         }
       }
     });
@@ -183,8 +181,10 @@ static Tensor roi_pool(const Tensor& input, const Tensor& rois, int64_t height, 
 }
 
 static Tensor roi_pool_backward(
-    const Tensor& grad, const Tensor& input, const Tensor& rois, int64_t height, int64_t width, double scale) {
+    const Tensor& grad, const Tensor& input, const Tensor& rois, const Tensor& output, int64_t height, int64_t width,
+    double scale) {
   const Tensor upstream = grad.contiguous(), image = input.contiguous(), regions = rois.contiguous();
+  const Tensor largest = output.contiguous();
   const Tensor gradient = image.zeros_like();
   dispatch_floating(image, [&](auto zero) {
     using T = decltype(zero);
@@ -194,7 +194,8 @@ static Tensor roi_pool_backward(
     const PoolCell<T> cell{grid, values, image.size(1)};
     launch_scatter(image, upstream.numel(), 1, PoolCellBackward<T>{cell, grads, gradient.data<T>()});
 #else
-    if (upstream.numel()) PlaneMaxima<T>(grid, image.size(1)).backward(values, grads, gradient.data<T>());
+    const PlaneMaxima<T> maxima(grid, image.size(1));
+    if (upstream.numel()) maxima.backward(values, largest.data<T>(), grads, gradient.data<T>());
 #endif
   });
   return gradient;
