@@ -23,6 +23,14 @@ namespace raydet {
 // Work that a thread should at least have, in inner operations, for the start of a thread to pay.
 constexpr int64_t kGrain = 32768;
 
+// a / b for numbers that are not negative. GPUs divide 64 bits in software; nearly all indices fit 32.
+RAYDET_BODY int64_t quotient(int64_t a, int64_t b) {
+#ifdef __CUDA_ARCH__
+  if (((a | b) >> 32) == 0) return static_cast<uint32_t>(a) / static_cast<uint32_t>(b);
+#endif
+  return a / b;
+}
+
 // Calls `function(begin, end)` for parts of `[0, count)`, each of at least `kGrain / cost` indices.
 template <typename Function>
 void parallel_for(int64_t count, int64_t cost, const Function& function) {
@@ -96,7 +104,10 @@ struct EveryElement {
   int64_t columns;
   Body body;
 
-  RAYDET_BODY void operator()(int64_t index) const { body(body.row(index / columns), index % columns); }
+  RAYDET_BODY void operator()(int64_t index) const {
+    const int64_t row = quotient(index, columns);
+    body(body.row(row), index - row * columns);
+  }
 };
 
 template <typename Body>
