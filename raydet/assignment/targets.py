@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -52,6 +52,22 @@ class DenseTargets:
         """`(P + M,)` flat indices of all priors whose classification learns."""
         return torch.cat([self.positive, self.negative])
 
+    def only(self, kept: Tensor, background: int) -> DenseTargets:
+        """The same with some positives alone, `kept` `(P,)` bool; the others learn the class `background`."""
+        rows, lost = self.positive[kept], self.positive[~kept]
+        labels = self.labels.flatten().index_fill(0, lost, background).view_as(self.labels)
+        per_image = torch.bincount(rows // self.labels.shape[1], minlength=len(labels))
+        return replace(
+            self,
+            labels=labels,
+            positive=rows,
+            negative=torch.cat([self.negative, lost]).sort().values,
+            priors=self.priors[kept],
+            boxes=self.boxes[kept],
+            matched_gt=self.matched_gt[kept],
+            num_pos=int(per_image.clamp(min=1).sum()),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _ImageTargets:
@@ -72,7 +88,7 @@ def assign_targets(
     assign: Assign,
     sampler: Any,
     num_classes: int,
-    inside: Sequence[Tensor] | None = None,
+    inside: Sequence[Tensor | None] | None = None,
     pos_weight: float = -1,
 ) -> DenseTargets:
     """Match priors with ground truths, image by image, and gather what the losses need.
@@ -83,7 +99,7 @@ def assign_targets(
         assign: matches the priors of one image that may learn.
         sampler: picks positives and negatives among what was assigned.
         num_classes: `K`, the label of the background.
-        inside: `N` bool masks `(R,)` of the priors that may learn; None for all.
+        inside: `N` bool masks `(R,)` of the priors that may learn; None for all, of one image or of every.
         pos_weight: classification weight of positives; not positive means 1.
     """
     per_image = priors.expand(len(truths), *priors.shape[-2:])

@@ -45,6 +45,12 @@ NECKS = {
     **_at("raydet.necks.yolox_pafpn", "YOLOXPAFPN"),
     **_at("raydet.necks.ct_resnet_neck", "CTResNetNeck"),
     **_at("raydet.necks.dilated_encoder", "DilatedEncoder"),
+    **_at("raydet.necks.bfp", "BFP"),
+    **_at("raydet.necks.hrfpn", "HRFPN"),
+    **_at("raydet.necks.nas_fpn", "NASFPN"),
+    **_at("raydet.necks.nas_fcos_fpn", "NASFCOS_FPN"),
+    **_at("raydet.necks.fpg", "FPG"),
+    **_at("raydet.necks.fpn_carafe", "FPN_CARAFE"),
 }
 SHARED_HEADS = _at("raydet.heads.roi.shared", "ResLayer")
 ROI_EXTRACTORS = _at("raydet.heads.roi.extractor", "SingleRoIExtractor")
@@ -55,10 +61,12 @@ HEADS = {
     **_at("raydet.heads.dense.free_anchor", "FreeAnchorRetinaHead"),
     **_at("raydet.heads.dense.pisa", "PISARetinaHead"),
     **_at("raydet.heads.dense.fovea", "FoveaHead"),
+    **_at("raydet.heads.dense.reppoints", "RepPointsHead"),
     **_at("raydet.heads.dense.anchor", "AnchorHead"),
     **_at("raydet.heads.dense.fcos", "FCOSHead"),
     **_at("raydet.heads.dense.atss", "ATSSHead"),
     **_at("raydet.heads.dense.gfl", "GFLHead"),
+    **_at("raydet.heads.dense.paa", "PAAHead", LADHead="PAAHead"),  # its detector takes the targets from a teacher
     **_at("raydet.heads.dense.ld", "LDHead"),
     **_at("raydet.heads.dense.ssd", "SSDHead", PISASSDHead="SSDHead"),  # settings of the training make the second
     **_at("raydet.heads.dense.yolo_v3", "YOLOV3Head"),
@@ -80,11 +88,14 @@ DETECTORS = {
         FOVEA="SingleStageDetector",
         FSAF="SingleStageDetector",
         GFL="SingleStageDetector",
+        PAA="SingleStageDetector",
+        RepPointsDetector="SingleStageDetector",
         RetinaNet="SingleStageDetector",
         YOLOF="SingleStageDetector",
         YOLOV3="SingleStageDetector",
     ),
     **_at("raydet.detectors.distillation", "KnowledgeDistillationSingleStageDetector"),
+    **_at("raydet.detectors.lad", "LAD"),
     **_at("raydet.detectors.yolox", "YOLOX"),
     **_at("raydet.detectors.rpn", "RPN"),
     **_at(

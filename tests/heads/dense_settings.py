@@ -71,6 +71,16 @@ HEADS: dict[str, dict[str, Any]] = {
         deform_groups=2,
         loss_bbox={"type": "SmoothL1Loss"},
     ),
+    "RepPointsHead": head(
+        num_classes=3,
+        stacked_convs=1,
+        point_feat_channels=8,
+        point_strides=STRIDES,
+        train_cfg={
+            "init": {"assigner": {"type": "PointAssigner", "scale": 4, "pos_num": 1}},
+            "refine": {"assigner": ASSIGNER},
+        },
+    ),
     "FSAFHead": single_anchor_head(
         train_cfg={"assigner": {"type": "CenterRegionAssigner", "pos_scale": 0.3, "neg_scale": 0.6}},
         reg_decoded_bbox=True,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from raydet.assignment.targets import DenseTargets, assign_targets
 from raydet.geometry import anchor_inside_flags
-from raydet.heads.dense.candidates import select_candidates, suppress
+from raydet.heads.dense.candidates import Candidates, select_candidates, suppress
 from raydet.heads.dense.layout import LevelLayout, flatten_level
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.heads.settings import DenseTraining, Prediction, build_assigner_and_sampler, samples
@@ -214,7 +214,7 @@ class DenseHead(BaseModule, ABC):
             partial(self.assign, output, inside),
             self.sampler,
             self.num_classes,
-            None if all(mask is None for mask in inside) else [_everywhere(mask, output) for mask in inside],
+            inside,
             config.pos_weight,
         )
 
@@ -295,14 +295,20 @@ class DenseHead(BaseModule, ABC):
         boxes: Tensor = self.bbox_coder.decode(output.image_priors(image)[index], deltas, max_shape=max_shape)
         return boxes
 
+    def select(self, scores: Tensor, layout: LevelLayout) -> Candidates:
+        """The pairs of prior and class of one image, scored `(R, K)`, that are worth decoding."""
+        return select_candidates(scores, layout, self.test_config.score_thr, self.test_config.nms_pre)
+
+    def finish(self, candidates: Detections) -> Detections:
+        """Detections from candidates."""
+        return suppress(candidates, self.test_config)
+
     def candidates(self, output: DenseOutput, metas: Sequence[ImageMeta]) -> list[Detections]:
         """Detections before suppression, in pixels of the network input."""
         scores, factors = self.scores(output), self.score_factors(output)
         found = []
         for image, meta in enumerate(metas):
-            picked = select_candidates(
-                scores[image], output.layout, self.test_config.score_thr, self.test_config.nms_pre
-            )
+            picked = self.select(scores[image], output.layout)
             boxes = self.decode(output, image, picked.priors, meta.img_shape[:2])
             final = picked.scores if factors is None else picked.scores * factors[image, picked.priors]
             found.append(Detections(boxes, final, picked.labels))
@@ -314,7 +320,7 @@ class DenseHead(BaseModule, ABC):
         found = self.candidates(self.outputs(feats), metas)
         if rescale:
             found = [each.reduced(scale_of(meta, each.boxes)) for each, meta in zip(found, metas, strict=True)]
-        return [suppress(each, self.test_config) for each in found]
+        return [self.finish(each) for each in found]
 
     @torch.no_grad()
     def predict_augmented(
@@ -327,7 +333,7 @@ class DenseHead(BaseModule, ABC):
             torch.cat([view.scores for view in views]),
             torch.cat([view.labels for view in views]),
         )
-        kept = suppress(joined, self.test_config)
+        kept = self.finish(joined)
         return kept if rescale else kept.enlarged(scale_of(metas[0], kept.boxes))
 
 
@@ -386,9 +392,3 @@ def conv_tower(
 
 def _at_level(module: nn.Module, level: int) -> nn.Module:
     return module[level] if isinstance(module, nn.ModuleList) else module
-
-
-def _everywhere(mask: Tensor | None, output: DenseOutput) -> Tensor:
-    return (
-        mask if mask is not None else torch.ones(output.priors.shape[-2], dtype=torch.bool, device=output.priors.device)
-    )

@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from raydet.assignment.point_ranges import assign_points
 from raydet.assignment.targets import DenseTargets
-from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.centerness import centerness
-from raydet.heads.dense.defaults import BINARY_LOSS, FOCAL_LOSS, GROUP_NORM, SIDES_CODER, rare_classes
+from raydet.heads.dense.defaults import BINARY_LOSS, FOCAL_LOSS, GROUP_NORM, rare_classes
 from raydet.heads.dense.output import DenseOutput, Predictor
+from raydet.heads.dense.points import IOU_LOSS, PointTowers
 from raydet.layers import mean_over_ranks
 from raydet.registry import LOSSES
 from raydet.structures import GroundTruth
 
 RANGES = ((-1, 64), (64, 128), (128, 256), (256, 512), (512, 1e8))
-IOU_LOSS = {"type": "IoULoss", "loss_weight": 1.0}
 INIT = rare_classes("conv_cls")
 
 
-class FCOSHead(DenseHead):
+class FCOSHead(PointTowers, DenseHead):
     """Distances from each point to the sides of its object, and how central the point is (arXiv:1904.01355).
 
     Args:
@@ -39,12 +39,7 @@ class FCOSHead(DenseHead):
         loss_centerness: part or dict.
         norm_cfg: normalisation of the towers.
         init_cfg: weight initialisation.
-        strides: pixels per cell of each level.
-        stacked_convs: depth of the towers.
-        conv_bias: biases of the towers' convolutions; `auto` where there is no normalisation.
-        dcn_on_last_conv: the last convolution of each tower is deformable.
-        bbox_coder: part or dict.
-        **kwargs: see `DenseHead`.
+        **kwargs: see `PointTowers` and `DenseHead`.
     """
 
     learns_in_padding = True
@@ -63,11 +58,6 @@ class FCOSHead(DenseHead):
         loss_centerness: Any = BINARY_LOSS,
         norm_cfg: Any = GROUP_NORM,
         init_cfg: Any = INIT,
-        strides: Sequence[int] = (4, 8, 16, 32, 64),
-        stacked_convs: int = 4,
-        conv_bias: bool | str = "auto",
-        dcn_on_last_conv: bool = False,
-        bbox_coder: Any = SIDES_CODER,
         **kwargs: Any,
     ) -> None:
         self.regress_ranges = tuple(regress_ranges)
@@ -75,20 +65,9 @@ class FCOSHead(DenseHead):
         self.center_sample_radius = center_sample_radius
         self.norm_on_bbox = norm_on_bbox
         self.centerness_on_reg = centerness_on_reg
-        self.conv_bias = conv_bias
-        self.last_conv_cfg = {"type": "DCNv2"} if dcn_on_last_conv else None
-        points = {"type": "MlvlPointGenerator", "strides": strides}
-        parts = {"loss_cls": loss_cls, "loss_bbox": loss_bbox, "bbox_coder": bbox_coder, "anchor_generator": points}
-        layers = {"stacked_convs": stacked_convs, "norm_cfg": norm_cfg, "init_cfg": init_cfg}
-        super().__init__(num_classes, in_channels, **parts, **layers, **kwargs)
+        parts = {"loss_cls": loss_cls, "loss_bbox": loss_bbox, "norm_cfg": norm_cfg, "init_cfg": init_cfg}
+        super().__init__(num_classes, in_channels, **parts, **kwargs)
         self.loss_centerness = LOSSES.build(loss_centerness)
-
-    def towers(self) -> dict[str, nn.Module]:
-        sizes = (self.stacked_convs, self.in_channels, self.feat_channels)
-        options: dict[str, Any] = {"last_conv_cfg": self.last_conv_cfg, "bias": self.conv_bias}
-        return {
-            name: conv_tower(*sizes, self.conv_cfg, self.norm_cfg, **options) for name in ("cls_convs", "reg_convs")
-        }
 
     def predictors(self) -> tuple[Predictor, ...]:
         tower = "reg_convs" if self.centerness_on_reg else "cls_convs"
