@@ -7,11 +7,14 @@ from raydet.layers.attention import FFN, MultiheadAttention
 from raydet.layers.averages import mean_over_ranks
 from raydet.layers.base_module import BaseModule, ModuleDict, ModuleList, Sequential
 from raydet.layers.channels import make_divisible
+from raydet.layers.context_block import ContextBlock
 from raydet.layers.conv_module import BN, RELU, ConvModule, DepthwiseSeparableConvModule
 from raydet.layers.conv_variants import Conv2dAdaptivePadding, ConvWS2d
 from raydet.layers.criss_cross import CrissCrossAttention
 from raydet.layers.csp import CSPLayer, DarknetBottleneck
 from raydet.layers.drop import Dropout, DropPath, drop_path, rising_rates
+from raydet.layers.drop_block import DropBlock
+from raydet.layers.dynamic_relu import DyReLU
 from raydet.layers.factory import (
     Cfg,
     build_activation_layer,
@@ -24,6 +27,7 @@ from raydet.layers.factory import (
     is_norm,
 )
 from raydet.layers.freezing import freeze, hold_batch_norms, init_cfg_with_pretrained
+from raydet.layers.generalized_attention import GeneralizedAttention
 from raydet.layers.init_functions import (
     bias_init_with_prob,
     caffe2_xavier_init,
@@ -39,6 +43,7 @@ from raydet.layers.initializers import InitCfg, initialize
 from raydet.layers.inverted_residual import InvertedResidual
 from raydet.layers.layer_norm import LayerNorm2d
 from raydet.layers.merge_cells import BaseMergeCell, ConcatCell, GlobalPoolingCell, SumCell
+from raydet.layers.non_local import NonLocal2d
 from raydet.layers.padding import AdaptivePadding
 from raydet.layers.patches import PatchEmbed, PatchMerging, nchw_to_nlc, nlc_to_nchw
 from raydet.layers.res_layer import RESNET_STAGES, ResLayer, deep_stages
@@ -67,6 +72,7 @@ __all__ = [
     "Cfg",
     "Clamp",
     "ConcatCell",
+    "ContextBlock",
     "Conv2dAdaptivePadding",
     "Conv2dRFSearchOp",
     "ConvAWS2d",
@@ -75,8 +81,11 @@ __all__ = [
     "CrissCrossAttention",
     "DarknetBottleneck",
     "DepthwiseSeparableConvModule",
+    "DropBlock",
     "DropPath",
     "Dropout",
+    "DyReLU",
+    "GeneralizedAttention",
     "GlobalPoolingCell",
     "HSigmoid",
     "InitCfg",
@@ -87,6 +96,7 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "MultiheadAttention",
+    "NonLocal2d",
     "PatchEmbed",
     "PatchMerging",
     "PixelShufflePack",

@@ -51,6 +51,7 @@ NECKS = {
     **_at("raydet.necks.nas_fcos_fpn", "NASFCOS_FPN"),
     **_at("raydet.necks.fpg", "FPG"),
     **_at("raydet.necks.fpn_carafe", "FPN_CARAFE"),
+    **_at("raydet.necks.dyhead", "DyHead"),
 }
 SHARED_HEADS = _at("raydet.heads.roi.shared", "ResLayer")
 ROI_EXTRACTORS = _at("raydet.heads.roi.extractor", "SingleRoIExtractor")
@@ -342,6 +343,10 @@ LAYERS = {
     # blocks that configs name
     **_at("raydet.layers.conv_module", "ConvModule"),
     **_at("raydet.layers.criss_cross", "CrissCrossAttention"),
+    **_at("raydet.layers.context_block", "ContextBlock"),
+    **_at("raydet.layers.non_local", "NonLocal2d"),
+    **_at("raydet.layers.generalized_attention", "GeneralizedAttention"),
+    **_at("raydet.layers.drop_block", "DropBlock"),
     # attention
     **_at("raydet.layers.attention", "MultiheadAttention", "FFN"),
     **_at("raydet_ops", "MultiScaleDeformableAttention"),
