@@ -58,11 +58,13 @@ ROI_EXTRACTORS = _at("raydet.heads.roi.extractor", "SingleRoIExtractor")
 HEADS = {
     **_at("raydet.heads.dense.rpn", "RPNHead"),
     **_at("raydet.heads.dense.retina", "RetinaHead"),
+    **_at("raydet.heads.dense.retina_sepbn", "RetinaSepBNHead"),
     **_at("raydet.heads.dense.fsaf", "FSAFHead"),
     **_at("raydet.heads.dense.free_anchor", "FreeAnchorRetinaHead"),
     **_at("raydet.heads.dense.pisa", "PISARetinaHead"),
     **_at("raydet.heads.dense.fovea", "FoveaHead"),
     **_at("raydet.heads.dense.reppoints", "RepPointsHead"),
+    **_at("raydet.heads.dense.guided_anchor", "GuidedAnchorHead", "GARetinaHead", "GARPNHead"),
     **_at("raydet.heads.dense.anchor", "AnchorHead"),
     **_at("raydet.heads.dense.fcos", "FCOSHead"),
     **_at("raydet.heads.dense.atss", "ATSSHead"),
@@ -77,6 +79,8 @@ HEADS = {
     **_at("raydet.heads.roi.standard", "StandardRoIHead"),
     **_at("raydet.heads.roi.bbox", "BBoxHead", "ConvFCBBoxHead", "Shared2FCBBoxHead", "Shared4Conv1FCBBoxHead"),
     **_at("raydet.heads.mask.fcn", "FCNMaskHead"),
+    **_at("raydet.heads.mask.solo", "SOLOHead", "DecoupledSOLOHead", "DecoupledSOLOLightHead"),
+    **_at("raydet.heads.mask.solo_v2", "SOLOV2Head"),
 }
 # Single-stage detectors are names for one class, and so are two-stage ones.
 DETECTORS = {
@@ -94,6 +98,12 @@ DETECTORS = {
         RetinaNet="SingleStageDetector",
         YOLOF="SingleStageDetector",
         YOLOV3="SingleStageDetector",
+    ),
+    **_at(
+        "raydet.detectors.single_stage_instance",
+        "SingleStageInstanceSegmentor",
+        SOLO="SingleStageInstanceSegmentor",
+        SOLOv2="SingleStageInstanceSegmentor",
     ),
     **_at("raydet.detectors.distillation", "KnowledgeDistillationSingleStageDetector"),
     **_at("raydet.detectors.lad", "LAD"),
