@@ -121,8 +121,6 @@ class DenseHead(BaseModule, ABC):
 
     def towers(self) -> dict[str, nn.Module]:
         """The shared convolutions before the predictors, by attribute name."""
-        if self.stacked_convs == 0:
-            return {}
         return {
             name: conv_tower(self.stacked_convs, self.in_channels, self.feat_channels, self.conv_cfg, self.norm_cfg)
             for name in ("cls_convs", "reg_convs")
