@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from raydet.detectors.losses import parse_losses
-from raydet.layers import BaseModule
+from raydet.layers import BaseModule, Sequential
 from raydet.registry import BACKBONES, NECKS
 from raydet.structures import Batch, Detections, GroundTruth, ImageMeta
 
@@ -26,7 +26,7 @@ class BaseDetector(BaseModule, ABC):
 
     Args:
         backbone: part or dict.
-        neck: part or dict, or None.
+        neck: part or dict, a list of those that follow each other, or None.
         pretrained: deprecated: checkpoint of the backbone; use its `init_cfg`.
         init_cfg: weight initialisation.
 
@@ -45,7 +45,7 @@ class BaseDetector(BaseModule, ABC):
             warnings.warn("pretrained is deprecated, use init_cfg of the backbone", DeprecationWarning)
             backbone = {**backbone, "pretrained": pretrained}
         self.backbone = BACKBONES.build(backbone)
-        self.neck = None if neck is None else NECKS.build(neck)
+        self.neck = _build_neck(neck)
 
     # What a detector is
 
@@ -203,6 +203,12 @@ class BaseDetector(BaseModule, ABC):
         """Draw a 2.x result on an image; see `raydet.visualization.show_result`, which stands on a higher floor."""
         draw = importlib.import_module("raydet.visualization").show_result
         return draw(self, img, result, **options)
+
+
+def _build_neck(neck: Any) -> nn.Module | None:
+    if isinstance(neck, (list, tuple)):
+        return Sequential(*(NECKS.build(each) for each in neck))
+    return None if neck is None else NECKS.build(neck)
 
 
 def _of_class_0(boxes: Tensor) -> Tensor:

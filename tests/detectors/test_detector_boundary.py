@@ -103,3 +103,13 @@ def test_show_result_draws_on_the_image(tiny: Any) -> None:
     drawn = model.show_result(image, result, score_thr=0.5)
     assert drawn.shape == image.shape
     assert drawn.any()
+
+
+def test_list_of_necks_is_run_in_turn(tiny: Any) -> None:
+    neck = tiny.CONFIGS["RetinaNet"]["neck"]
+    mapper = {"type": "ChannelMapper", "in_channels": [8] * 5, "out_channels": 8}
+    model = tiny.make("RetinaNet", neck=[neck, mapper])
+    assert {"neck.0.fpn_convs.0.conv.weight", "neck.1.convs.4.conv.weight"} <= set(model.state_dict())
+    images = tiny.images(1)
+    expected = model.neck[1](model.neck[0](model.backbone(images)))
+    assert all(torch.equal(one, other) for one, other in zip(model.extract_feat(images), expected, strict=True))

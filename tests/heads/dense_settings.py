@@ -31,6 +31,24 @@ def single_anchor_head(**settings: Any) -> dict[str, Any]:
     return head(anchor_generator={**anchors, "strides": STRIDES}, **{**shared, **settings})
 
 
+def guided_head(**settings: Any) -> dict[str, Any]:
+    """Heads with guided anchors."""
+    approximations = {"octave_base_scale": 4, "scales_per_octave": 2, "ratios": [0.5, 1.0], "strides": STRIDES}
+    train = {
+        "assigner": ASSIGNER,
+        "ga_assigner": {**ASSIGNER, "type": "ApproxMaxIoUAssigner"},
+        "center_ratio": 0.2,
+        "ignore_ratio": 0.5,
+    }
+    anchors = {
+        "approx_anchor_generator": {"type": "AnchorGenerator", **approximations},
+        "square_anchor_generator": {"type": "AnchorGenerator", "ratios": [1.0], "scales": [4], "strides": STRIDES},
+        "loc_filter_thr": 0.0,
+        "deform_groups": 2,
+    }
+    return head(**{**anchors, "train_cfg": train, **settings})
+
+
 GIOU = {"type": "GIoULoss", "loss_weight": 2.0}
 SSD = {
     "num_classes": 3,
@@ -46,6 +64,7 @@ SSD = {
     "train_cfg": {"assigner": ASSIGNER, "neg_pos_ratio": 3, "smoothl1_beta": 1.0},
     "test_cfg": TEST,
 }
+PAA = {"loss_bbox": GIOU, "train_cfg": {"assigner": {**ASSIGNER, "pos_iou_thr": 0.1, "neg_iou_thr": 0.1}}}
 PLAIN: dict[str, dict[str, Any]] = {
     "AnchorHead": anchor_head(num_classes=3),
     "RPNHead": anchor_head(),
@@ -81,6 +100,9 @@ HEADS: dict[str, dict[str, Any]] = {
             "refine": {"assigner": ASSIGNER},
         },
     ),
+    "GuidedAnchorHead": guided_head(num_classes=3),
+    "GARetinaHead": guided_head(num_classes=3, stacked_convs=1, loss_cls={"type": "FocalLoss", "use_sigmoid": True}),
+    "GARPNHead": guided_head(),
     "FSAFHead": single_anchor_head(
         train_cfg={"assigner": {"type": "CenterRegionAssigner", "pos_scale": 0.3, "neg_scale": 0.6}},
         reg_decoded_bbox=True,
@@ -89,6 +111,7 @@ HEADS: dict[str, dict[str, Any]] = {
         loss_cls={"type": "FocalLoss", "use_sigmoid": True},
     ),
     "ATSSHead": single_anchor_head(loss_bbox=GIOU),
+    **dict.fromkeys(("PAAHead", "LADHead"), single_anchor_head(**PAA)),
     "FCOSHead": head(
         num_classes=3, stacked_convs=1, norm_cfg=NORM, strides=STRIDES, regress_ranges=((-1, 48), (48, 1e8))
     ),
@@ -130,4 +153,5 @@ HEADS: dict[str, dict[str, Any]] = {
         loss_bbox={"type": "GIoULoss"},
         train_cfg={"assigner": {"type": "UniformAssigner", "pos_ignore_thr": 0.15, "neg_ignore_thr": 0.7}},
     ),
+    "RetinaSepBNHead": anchor_head(num_classes=3, num_ins=2, stacked_convs=1, norm_cfg=NORM),
 }
