@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,11 @@ class Variant:
     compile: tuple[str, ...]
     link: tuple[str, ...]
     needs: tuple[str, ...] = ("libtorch_cpu.so",)
+
+    @property
+    def folder(self) -> str:
+        """Where its objects are; other flags have another one."""
+        return f"{self.name}-{zlib.crc32(' '.join(self.compile).encode()):08x}"
 
 
 def variants(cuda: bool, architectures: str) -> list[Variant]:
