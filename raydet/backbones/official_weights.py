@@ -74,6 +74,11 @@ def _pvt_name(key: str, has_positions: bool, has_convolution: bool) -> str | Non
     return f"layers.{index}.1.{int(block) + has_positions}.{part}"
 
 
+def take_backbone(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Only the weights of the backbone of a detector or classifier."""
+    return {key.removeprefix("backbone."): value for key, value in weights.items() if key.startswith("backbone.")}
+
+
 def convert_below(weights: dict[str, Tensor], prefix: str, convert: Callable[[dict[str, Tensor]], Any]) -> None:
     """Convert, in place, what stands below a prefix."""
     theirs = {key.removeprefix(prefix): weights.pop(key) for key in list(weights) if key.startswith(prefix)}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from raydet.backbones.chain import check_indices
-from raydet.backbones.official_weights import convert_below, convert_swin
+from raydet.backbones.official_weights import convert_below, convert_swin, take_backbone
 from raydet.layers import (
     FFN,
     BaseModule,
@@ -254,7 +254,9 @@ class SwinTransformer(BaseModule):
         super().init_weights()
 
     def fit_weights(self, weights: dict[str, Tensor], prefix: str) -> None:
-        """Translate weights of the authors; interpolate absolute positions."""
+        """Take the backbone out of a detector; translate weights of the authors; interpolate absolute positions."""
+        if f"{prefix}backbone.patch_embed.projection.weight" in weights:
+            convert_below(weights, prefix, take_backbone)
         if self.convert_weights and f"{prefix}layers.0.blocks.0.attn.qkv.weight" in weights:
             convert_below(weights, prefix, convert_swin)
         positions = weights.get(f"{prefix}absolute_pos_embed")

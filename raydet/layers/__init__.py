@@ -46,8 +46,9 @@ from raydet.layers.merge_cells import BaseMergeCell, ConcatCell, GlobalPoolingCe
 from raydet.layers.non_local import NonLocal2d
 from raydet.layers.padding import AdaptivePadding
 from raydet.layers.patches import PatchEmbed, PatchMerging, nchw_to_nlc, nlc_to_nchw
+from raydet.layers.recompute import recompute
 from raydet.layers.res_layer import RESNET_STAGES, ResLayer, deep_stages
-from raydet.layers.residual import BasicBlock, Bottleneck, MiddleConv, add_conv, conv_norm, recompute
+from raydet.layers.residual import BasicBlock, Bottleneck, MiddleConv, add_conv, conv_norm
 from raydet.layers.rf_search import Conv2dRFSearchOp
 from raydet.layers.scale import Scale
 from raydet.layers.squeeze_excitation import SELayer

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from raydet.layers.base_module import BaseModule
 from raydet.layers.conv_module import BN, RELU, ConvModule
 from raydet.layers.drop import DropPath
 from raydet.layers.factory import Cfg
 from raydet.layers.initializers import InitCfg
+from raydet.layers.recompute import recompute
 from raydet.layers.squeeze_excitation import SELayer
 
 
@@ -89,7 +89,4 @@ class InvertedResidual(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, in_channels, H, W)` to `(N, out_channels, H / stride, W / stride)`."""
-        if self.with_cp and x.requires_grad:
-            out: Tensor = checkpoint(self._inner, x, use_reentrant=False)
-            return out
-        return self._inner(x)
+        return recompute(self._inner, x, self.with_cp)

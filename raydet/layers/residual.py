@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from raydet.layers.base_module import BaseModule
 from raydet.layers.conv_module import BN
 from raydet.layers.factory import Cfg, build_conv_layer, build_norm_layer, build_plugin_layer
 from raydet.layers.initializers import InitCfg
+from raydet.layers.recompute import recompute
 
 
 def _norm_property(index: int) -> Any:
@@ -31,14 +31,6 @@ def add_conv(block: nn.Module, index: int, conv: nn.Module, norm_cfg: Cfg, chann
 def conv_norm(block: nn.Module, index: int, x: Tensor) -> Tensor:
     """Apply `conv<index>` and its normalisation."""
     out: Tensor = getattr(block, getattr(block, f"norm{index}_name"))(getattr(block, f"conv{index}")(x))
-    return out
-
-
-def recompute(function: Callable[[Tensor], Tensor], x: Tensor, with_cp: bool) -> Tensor:
-    """`function(x)`; with `with_cp` nothing inside is kept for the backward pass, which computes it again."""
-    if not (with_cp and x.requires_grad):
-        return function(x)
-    out: Tensor = checkpoint(function, x, use_reentrant=False)
     return out
 
 

@@ -88,3 +88,20 @@ def test_map_that_is_not_there_raises(kind):
     (name,) = OUT_OF_RANGE[kind]
     with pytest.raises(ValueError, match=name):
         build(kind, **OUT_OF_RANGE[kind])
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_mixed_precision_gives_finite_maps(kind):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        maps = build(kind).eval()(IMAGES)
+    assert all(bool(each.isfinite().all()) for each in maps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_exported_network_gives_the_same_maps(kind):
+    model = build(kind).eval()
+    exported = torch.export.export(model, (IMAGES,)).module()
+    with torch.no_grad():
+        pairs = zip(exported(IMAGES), model(IMAGES), strict=True)
+        assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-4) for a, b in pairs)

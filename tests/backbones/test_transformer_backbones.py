@@ -133,6 +133,13 @@ def test_swin_positions_of_another_image_size_are_interpolated(load):
     assert torch.allclose(large.absolute_pos_embed, torch.full((1, 144, 8), 2.0))
 
 
+def test_swin_takes_itself_out_of_the_weights_of_a_detector():
+    model = swin()
+    detector = {f"backbone.{key}": torch.zeros_like(value) for key, value in model.state_dict().items()}
+    assert not load_state_dict(model, {**detector, "neck.weight": torch.zeros(1)}, strict=True)
+    assert not any(parameter.any() for parameter in model.parameters())
+
+
 def test_swin_positions_follow_the_size_of_the_map():
     model = swin(use_abs_pos_embed=True, pretrain_img_size=32)
     model.absolute_pos_embed.data.fill_(1)
