@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
+from raydet.assignment.candidates import centers
 from raydet.assignment.targets import DenseTargets
-from raydet.geometry import bbox_xyxy_to_cxcywh
-from raydet.heads.dense.base import DenseHead, per_level_counts
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.centerness import centerness
 from raydet.heads.dense.defaults import BINARY_LOSS, GROUP_NORM, rare_classes
+from raydet.heads.dense.level_assignment import AssignedByLevel
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.layers import mean_over_ranks
 from raydet.registry import LOSSES
-from raydet.structures import GroundTruth
 
 INIT = rare_classes("atss_cls")
 
 
-class ATSSHead(DenseHead):
-    """Boxes from one anchor per cell, and how central the anchor is in its object (arXiv:1912.02424).
+class AtssLayers:
+    """What a `DenseHead` with ATSS' layers adds: mix it in before that class.
 
     Args:
         num_classes: `K`, without background.
@@ -35,6 +34,8 @@ class ATSSHead(DenseHead):
         init_cfg: weight initialisation.
         **kwargs: see `DenseHead`.
     """
+
+    cls_out_channels: int
 
     def __init__(
         self,
@@ -51,10 +52,11 @@ class ATSSHead(DenseHead):
     ) -> None:
         self.pred_kernel_size = pred_kernel_size
         layers = {"stacked_convs": stacked_convs, "conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "init_cfg": init_cfg}
-        super().__init__(num_classes, in_channels, reg_decoded_bbox=reg_decoded_bbox, **layers, **kwargs)
+        super().__init__(num_classes, in_channels, reg_decoded_bbox=reg_decoded_bbox, **layers, **kwargs)  # type: ignore[call-arg]
         self.loss_centerness = LOSSES.build(loss_centerness)
 
     def predictors(self) -> tuple[Predictor, ...]:
+        """Class, box and how central the anchor is."""
         size = self.pred_kernel_size
         return (
             Predictor("atss_cls", "cls", self.cls_out_channels, tower="cls_convs", kernel=size),
@@ -62,15 +64,17 @@ class ATSSHead(DenseHead):
             Predictor("atss_centerness", "centerness", 1, tower="reg_convs", kernel=size),
         )
 
-    def assign(
-        self, output: DenseOutput, inside: Sequence[Tensor | None], image: int, priors: Tensor, truth: GroundTruth
-    ) -> Any:
-        counts = per_level_counts(output, inside[image])
-        return self.assigner.assign(priors, counts, truth.boxes, truth.ignored, truth.labels)
+    def score_factors(self, output: DenseOutput) -> Tensor | None:
+        """How central each anchor is."""
+        return output["centerness"].sigmoid().squeeze(-1)
+
+
+class ATSSHead(AssignedByLevel, AtssLayers, DenseHead):
+    """Boxes from one anchor per cell, and how central the anchor is in its object (arXiv:1912.02424)."""
 
     def losses(self, output: DenseOutput, targets: DenseTargets) -> dict[str, Tensor]:
         count = mean_over_ranks(targets.num_pos, output.priors)
-        central = centerness(bbox_xyxy_to_cxcywh(targets.priors)[:, :2], targets.boxes)
+        central = centerness(centers(targets.priors), targets.boxes)
         weight = mean_over_ranks(central.sum(), central).clamp(min=1)
         logits = output.rows("centerness", targets.positive).squeeze(-1)
         return {
@@ -78,6 +82,3 @@ class ATSSHead(DenseHead):
             "loss_bbox": self.box_loss(output, targets, weight, central),
             "loss_centerness": self.loss_centerness(logits, central, avg_factor=count),
         }
-
-    def score_factors(self, output: DenseOutput) -> Tensor:
-        return output["centerness"].sigmoid().squeeze(-1)

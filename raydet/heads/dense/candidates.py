@@ -43,6 +43,20 @@ def select_candidates(scores: Tensor, layout: LevelLayout, score_thr: float, nms
     return Candidates(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
+def best_priors(scores: Tensor, layout: LevelLayout, num: int) -> Tensor:
+    """`(R,)` bool: the `num` priors of every level whose best class scores most, all when `num` is not positive.
+
+    Args:
+        scores: `(R, K)` of one image.
+        layout: of the axis R.
+        num: priors kept per level.
+    """
+    kept = torch.full((len(scores),), num <= 0, device=scores.device)
+    for level, start in zip(layout.split(scores.amax(dim=1), 0), layout.starts, strict=True):
+        kept[level.topk(min(max(num, 0), len(level))).indices + start] = True
+    return kept
+
+
 def _best_of_level(scores: Tensor, start: int, score_thr: float, nms_pre: int) -> Candidates:
     priors, labels = (scores > score_thr).nonzero(as_tuple=True)
     best, order = scores[priors, labels].sort(descending=True, stable=True)

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from raydet.assignment.candidates import centers
 from raydet.assignment.targets import DenseTargets
-from raydet.geometry import bbox2distance, bbox_overlaps, bbox_xyxy_to_cxcywh
-from raydet.heads.dense.base import per_level_counts
+from raydet.geometry import bbox2distance, bbox_overlaps
 from raydet.heads.dense.defaults import GROUP_NORM, SIDES_CODER, rare_classes
+from raydet.heads.dense.level_assignment import AssignedByLevel
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.layers import mean_over_ranks
 from raydet.registry import LOSSES
-from raydet.structures import GroundTruth
 
 DISTRIBUTION_LOSS = {"type": "DistributionFocalLoss", "loss_weight": 0.25}
 INIT = rare_classes("gfl_cls")
@@ -41,7 +41,7 @@ class Integral(nn.Module):
         return (bins * self.project.to(bins)).sum(-1)
 
 
-class DistributionBoxes:
+class DistributionBoxes(AssignedByLevel):
     """What a `DenseHead` of this idea adds: mix it in before that class.
 
     Args:
@@ -58,7 +58,6 @@ class DistributionBoxes:
     """
 
     cls_out_channels: int
-    assigner: Any
     bbox_coder: Any
     loss_cls: Any
     loss_bbox: Any
@@ -90,18 +89,11 @@ class DistributionBoxes:
             Predictor("gfl_reg", "box", 4 * (self.reg_max + 1), tower="reg_convs", scaled=True),
         )
 
-    def assign(
-        self, output: DenseOutput, inside: Sequence[Tensor | None], image: int, priors: Tensor, truth: GroundTruth
-    ) -> Any:
-        """Match by ATSS."""
-        counts = per_level_counts(output, inside[image])
-        return self.assigner.assign(priors, counts, truth.boxes, truth.ignored, truth.labels)
-
     def losses(self, output: DenseOutput, targets: DenseTargets) -> dict[str, Tensor]:
         """Losses of qualities, boxes and distributions."""
         rows = targets.positive
         strides = self.strides_of(output, rows)
-        points, wanted = box_centers(targets.priors) / strides, targets.boxes / strides
+        points, wanted = centers(targets.priors) / strides, targets.boxes / strides
         logits = output.rows("box", rows)
         boxes = self.bbox_coder.decode(points, self.integral(logits))
         quality = torch.zeros_like(targets.label_weights.flatten())
@@ -141,11 +133,6 @@ class DistributionBoxes:
         """Boxes of the mean distances."""
         distances = self.integral(output["box"][image, index]) * self.strides_of(output, index)
         boxes: Tensor = self.bbox_coder.decode(
-            box_centers(output.image_priors(image)[index]), distances, max_shape=max_shape
+            centers(output.image_priors(image)[index]), distances, max_shape=max_shape
         )
         return boxes
-
-
-def box_centers(boxes: Tensor) -> Tensor:
-    """`(R, 2)` centers of boxes `(R, 4)`."""
-    return bbox_xyxy_to_cxcywh(boxes)[:, :2]
