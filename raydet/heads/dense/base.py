@@ -193,28 +193,34 @@ class DenseHead(BaseModule, ABC):
 
     def loss(self, feats: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
         """The losses of a batch with ground truth."""
-        output = self.outputs(feats)
+        return self.batch_losses(self.outputs(feats), batch)
+
+    def batch_losses(self, output: DenseOutput, batch: Batch) -> dict[str, Tensor]:
+        """Named losses from predictions and ground truth."""
         return self.losses(output, self.targets(output, batch))
 
     def targets(self, output: DenseOutput, batch: Batch) -> DenseTargets:
         """What every prior shall predict."""
-        truths = batch.truths
-        assert truths is not None
-        config = self.training_config
-        valid = self.valid_priors(output, batch.metas)
-        inside = [
-            anchor_inside_flags(output.image_priors(n), valid[n], meta.img_shape, config.allowed_border)
-            for n, meta in enumerate(batch.metas)
-        ]
+        assert batch.truths is not None
+        inside = self.inside(output, batch.metas)
         return assign_targets(
             output.priors,
-            truths,
+            batch.truths,
             partial(self.assign, output, inside),
             self.sampler,
             self.num_classes,
             inside,
-            config.pos_weight,
+            self.training_config.pos_weight,
         )
+
+    def inside(self, output: DenseOutput, metas: Sequence[ImageMeta]) -> list[Tensor | None]:
+        """Per image, a bool mask `(R,)` of the priors that may learn: not in the padding, not far over the border."""
+        valid = self.valid_priors(output, metas)
+        border = self.training_config.allowed_border
+        return [
+            anchor_inside_flags(output.image_priors(n), valid[n], meta.img_shape, border)
+            for n, meta in enumerate(metas)
+        ]
 
     def valid_priors(self, output: DenseOutput, metas: Sequence[ImageMeta]) -> list[Tensor | None]:
         """Per image, a bool mask `(R,)` of the priors outside the batch padding, or None when all may learn."""

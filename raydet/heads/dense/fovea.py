@@ -40,6 +40,12 @@ class FoveaHead(PointTowers, DenseHead):
         **kwargs: see `PointTowers` and `DenseHead`.
     """
 
+    reg_convs: nn.Module
+    conv_reg: nn.Module
+    feature_adaption: nn.Module
+    cls_convs: nn.Module
+    conv_cls: nn.Module
+
     def __init__(
         self,
         num_classes: int,

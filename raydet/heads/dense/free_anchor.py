@@ -55,9 +55,8 @@ class FreeAnchorRetinaHead(RetinaTowers, DenseHead):
         self.alpha = alpha
         super().__init__(num_classes, in_channels, stacked_convs, conv_cfg, norm_cfg, **kwargs)
 
-    def loss(self, feats: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
-        """The losses of a batch: bags match, and what is on no object is background."""
-        output = self.outputs(feats)
+    def batch_losses(self, output: DenseOutput, batch: Batch) -> dict[str, Tensor]:
+        """Bags match, and what is on no object is background."""
         assert batch.truths is not None
         # Entropies of probabilities do not exist under mixed precision.
         with torch.autocast(output["cls"].device.type, enabled=False):

@@ -41,7 +41,7 @@ class FSAFHead(RetinaTowers, DenseHead):
 
     def __init__(self, *args: Any, score_threshold: float | None = None, init_cfg: Any = None, **kwargs: Any) -> None:
         self.score_threshold = score_threshold
-        super().__init__(*args, init_cfg=INIT if init_cfg is None else init_cfg, **kwargs)
+        super().__init__(*args, **{**kwargs, "init_cfg": INIT if init_cfg is None else init_cfg})
 
     def forward_level(self, feature: Tensor, level: int) -> tuple[Tensor, ...]:
         """Raw maps of one level; distances to sides are not negative."""
@@ -77,7 +77,8 @@ class FSAFHead(RetinaTowers, DenseHead):
         """`(P,)` whether a positive is on the level where its object has the least mean loss."""
         num_levels = len(output.layout.sizes)
         image = targets.positive // targets.labels.shape[1]
-        _, owner = torch.stack([image, targets.matched_gt], dim=1).unique(dim=0, return_inverse=True)
+        pairs = torch.stack([image, targets.matched_gt], dim=1)
+        _, owner = torch.unique(pairs, dim=0, return_inverse=True)
         level = output.levels(targets.positive)
         table = losses.new_full(((int(owner.max()) + 1 if len(owner) else 0) * num_levels,), NEVER)
         table.scatter_reduce_(0, owner * num_levels + level, losses, "mean", include_self=False)

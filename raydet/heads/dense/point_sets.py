@@ -39,7 +39,7 @@ def boxes_around(points: Tensor, method: str, log_growth: Tensor | None = None) 
             mean as their deviation says.
         log_growth: `(2,)` logarithms of what `moment` multiplies widths and heights by.
     """
-    spots = points.unflatten(-1, (-1, 2)).flip(-1)
+    spots = torch.unflatten(points, -1, (-1, 2)).flip(-1)
     if method == "moment":
         assert log_growth is not None
         middle, half = spots.mean(dim=-2), spots.std(dim=-2) * log_growth.exp()

@@ -56,6 +56,12 @@ class RepPointsHead(PointTowers, DenseHead):
     """
 
     learns_in_padding = False
+    reppoints_cls_conv: nn.Module
+    reppoints_cls_out: nn.Module
+    reppoints_pts_init_conv: nn.Module
+    reppoints_pts_init_out: nn.Module
+    reppoints_pts_refine_conv: nn.Module
+    reppoints_pts_refine_out: nn.Module
 
     def __init__(
         self,
@@ -165,12 +171,11 @@ class RepPointsHead(PointTowers, DenseHead):
 
     # Training
 
-    def loss(self, feats: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
-        """The losses of a batch: the first points learn near objects, the refined ones where the first ones are."""
-        output = self.outputs(feats)
+    def batch_losses(self, output: DenseOutput, batch: Batch) -> dict[str, Tensor]:
+        """First points learn near objects, refined ones where the first ones are near."""
         first = self._match(output, batch, "init", self._standards(output))
         return {
-            **self.losses(output, self.targets(output, batch)),
+            **super().batch_losses(output, batch),
             "loss_pts_init": self._point_loss(self.loss_bbox_init, output, "init", first),
         }
 
