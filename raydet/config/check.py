@@ -28,6 +28,7 @@ _DATA = """
 TOP_LEVEL_KEYS = frozenset(_TOP_LEVEL.split())
 DATA_KEYS = frozenset(_DATA.split())
 NMS_TYPES = ("nms", "soft_nms")
+TRANSITION_TYPES = ("conv", "interpolation_conv", "last_conv", "identity")  # of the neck FPG
 _OPAQUE = ("file_client_args", "custom_imports", "auto_scale_lr", "dist_params", "profiler", "keymap")
 _FOREIGN = ("Albu",)  # the types within belong to another library
 _SUFFIXES: tuple[tuple[str, Registry], ...] = (
@@ -153,9 +154,10 @@ def _walk(value: Any, path: str, key: str) -> Iterator[ConfigProblem]:
 
 def _check_part(part: dict[str, Any], path: str, key: str) -> Iterator[ConfigProblem]:
     kind = part["type"]
-    if key in ("nms", "nms_cfg"):
-        if isinstance(kind, str) and kind not in NMS_TYPES:
-            yield _no_such(part, path, "kind of NMS", kind, NMS_TYPES)
+    if (closed := _closed_set(key)) is not None:
+        role, words = closed
+        if isinstance(kind, str) and kind not in words:
+            yield _no_such(part, path, role, kind, words)
         return
     home = _registry_of(path, key)
     if isinstance(kind, str):
@@ -168,6 +170,13 @@ def _check_part(part: dict[str, Any], path: str, key: str) -> Iterator[ConfigPro
         yield ConfigProblem(_place(part, "type"), f"{path}.type", f"expected a name or a class, got {kind!r}")
         return
     yield from _check_arguments(part, path, kind, home)
+
+
+def _closed_set(key: str) -> tuple[str, tuple[str, ...]] | None:
+    """Role and words, where a type is no registered part but one of a few words."""
+    if key in ("nms", "nms_cfg"):
+        return "kind of NMS", NMS_TYPES
+    return ("kind of transition", TRANSITION_TYPES) if key.endswith("_trans") else None
 
 
 def _no_such(part: dict[str, Any], path: str, role: str, kind: str, names: Iterable[str]) -> ConfigProblem:

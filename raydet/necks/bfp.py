@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from raydet.layers import BaseModule, Cfg, ConvModule, InitCfg, build_plugin_layer
 from raydet.necks.parts import XAVIER, check_levels
@@ -46,9 +47,9 @@ class BFP(BaseModule):
         self.num_levels = num_levels
         self.refine_level = refine_level
         self.refine_type = refine_type
-        common = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg}
+        common: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg}
         if refine_type == "conv":
-            self.refine = ConvModule(in_channels, in_channels, 3, padding=1, **common)
+            self.refine: nn.Module = ConvModule(in_channels, in_channels, 3, padding=1, **common)
         elif refine_type == "non_local":
             cfg = {"type": "NonLocal2d", "reduction": 1, "use_scale": False, **common}
             self.refine = build_plugin_layer(cfg, in_channels=in_channels)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -61,7 +62,7 @@ class PAFPN(FPN):
         steps = range(len(self.lateral_convs) - 1)
 
         def conv(stride: int) -> ConvModule:
-            options = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
+            options: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
             return ConvModule(out_channels, out_channels, 3, stride=stride, padding=1, inplace=False, **options)
 
         self.downsample_convs = nn.ModuleList(conv(2) for _ in steps)

@@ -48,7 +48,11 @@ class YOLOXPAFPN(BaseModule):
         conv = DepthwiseSeparableConvModule if use_depthwise else ConvModule
 
         def join(before: int, after: int) -> CSPLayer:
-            blocks = {"num_blocks": num_csp_blocks, "add_identity": False, "use_depthwise": use_depthwise}
+            blocks: dict[str, Any] = {
+                "num_blocks": num_csp_blocks,
+                "add_identity": False,
+                "use_depthwise": use_depthwise,
+            }
             return CSPLayer(before, after, **blocks, **common)
 
         steps = list(pairwise(in_channels))

@@ -63,6 +63,7 @@ class YOLOV3Head(DenseHead):
     """
 
     learns_in_padding = True
+    convs_pred: Any
 
     def __init__(
         self,
@@ -134,7 +135,7 @@ class YOLOV3Head(DenseHead):
     def flatten(self, maps: tuple[list[Tensor], ...]) -> DenseOutput:
         """The numbers of an anchor become box, objectness and classes."""
         output = super().flatten(maps)
-        box, conf, cls = output["all"].split([4, 1, self.num_classes], dim=-1)
+        box, conf, cls = torch.split(output["all"], [4, 1, self.num_classes], dim=-1)
         return replace(output, values={"box": box, "conf": conf, "cls": cls})
 
     def assign(

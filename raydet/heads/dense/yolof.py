@@ -33,6 +33,9 @@ class YOLOFHead(DenseHead):
         **kwargs: see `DenseHead`. `loss_bbox` compares boxes; `train_cfg.assigner` is a `UniformAssigner`.
     """
 
+    cls_score: nn.Module
+    bbox_pred: nn.Module
+
     def __init__(
         self,
         num_classes: int,

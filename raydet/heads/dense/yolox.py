@@ -54,6 +54,8 @@ class YOLOXHead(DenseHead):
     """
 
     learns_in_padding = True
+    multi_level_conv_cls: Any
+    multi_level_conv_obj: Any
 
     def __init__(
         self,
