@@ -12,6 +12,7 @@ from raydet.layers.conv_module import BN, RELU, ConvModule, DepthwiseSeparableCo
 from raydet.layers.conv_variants import Conv2dAdaptivePadding, ConvWS2d
 from raydet.layers.criss_cross import CrissCrossAttention
 from raydet.layers.csp import CSPLayer, DarknetBottleneck
+from raydet.layers.detr_layers import DetrTransformerDecoder, DetrTransformerDecoderLayer, DetrTransformerEncoder
 from raydet.layers.drop import Dropout, DropPath, drop_path, rising_rates
 from raydet.layers.drop_block import DropBlock
 from raydet.layers.dynamic_relu import DyReLU
@@ -46,6 +47,7 @@ from raydet.layers.merge_cells import BaseMergeCell, ConcatCell, GlobalPoolingCe
 from raydet.layers.non_local import NonLocal2d
 from raydet.layers.padding import AdaptivePadding
 from raydet.layers.patches import PatchEmbed, PatchMerging, nchw_to_nlc, nlc_to_nchw
+from raydet.layers.position_encoding import LearnedPositionalEncoding, SinePositionalEncoding
 from raydet.layers.recompute import recompute
 from raydet.layers.res_layer import RESNET_STAGES, ResLayer, deep_stages
 from raydet.layers.residual import BasicBlock, Bottleneck, MiddleConv, add_conv, conv_norm
@@ -54,6 +56,7 @@ from raydet.layers.scale import Scale
 from raydet.layers.squeeze_excitation import SELayer
 from raydet.layers.switchable_conv import ConvAWS2d, SAConv2d
 from raydet.layers.sync_bn import MMSyncBatchNorm, SyncBatchNorm
+from raydet.layers.transformer_layer import BaseTransformerLayer, TransformerLayerSequence
 from raydet.layers.upsample import PixelShufflePack
 from raydet.layers.weight_fitting import fit_weights, fit_when_loading, resize_grid
 from raydet.layers.window_attention import ShiftWindowMSA, WindowMSA
@@ -67,6 +70,7 @@ __all__ = [
     "AdaptivePadding",
     "BaseMergeCell",
     "BaseModule",
+    "BaseTransformerLayer",
     "BasicBlock",
     "Bottleneck",
     "CSPLayer",
@@ -82,6 +86,9 @@ __all__ = [
     "CrissCrossAttention",
     "DarknetBottleneck",
     "DepthwiseSeparableConvModule",
+    "DetrTransformerDecoder",
+    "DetrTransformerDecoderLayer",
+    "DetrTransformerEncoder",
     "DropBlock",
     "DropPath",
     "Dropout",
@@ -92,6 +99,7 @@ __all__ = [
     "InitCfg",
     "InvertedResidual",
     "LayerNorm2d",
+    "LearnedPositionalEncoding",
     "MMSyncBatchNorm",
     "MiddleConv",
     "ModuleDict",
@@ -107,9 +115,11 @@ __all__ = [
     "Scale",
     "Sequential",
     "ShiftWindowMSA",
+    "SinePositionalEncoding",
     "SumCell",
     "Swish",
     "SyncBatchNorm",
+    "TransformerLayerSequence",
     "WindowMSA",
     "add_conv",
     "bias_init_with_prob",
