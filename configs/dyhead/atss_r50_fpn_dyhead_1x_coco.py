@@ -8,6 +8,6 @@ model = dict(
             start_level=1,
             add_extra_convs='on_output',
             num_outs=5),
-        dict(type='DyHead', in_channels=256, out_channels=256, num_blocks=6, zero_init_offset=False),
+        dict(type='DyHead', in_channels=256, out_channels=256, num_blocks=6),
     ],
     bbox_head=dict(stacked_convs=0))

@@ -12,6 +12,7 @@ from raydet.necks.hrfpn import HRFPN
 from raydet.necks.nas_fcos_fpn import NASFCOS_FPN
 from raydet.necks.nas_fpn import NASFPN
 from raydet.necks.pafpn import PAFPN
+from raydet.necks.rfp import RFP
 from raydet.necks.ssd_neck import SSDNeck
 from raydet.necks.yolo_neck import YOLOV3Neck
 from raydet.necks.yolox_pafpn import YOLOXPAFPN
@@ -25,6 +26,7 @@ __all__ = [
     "NASFCOS_FPN",
     "NASFPN",
     "PAFPN",
+    "RFP",
     "YOLOXPAFPN",
     "CTResNetNeck",
     "ChannelMapper",

@@ -52,6 +52,7 @@ NECKS = {
     **_at("raydet.necks.fpg", "FPG"),
     **_at("raydet.necks.fpn_carafe", "FPN_CARAFE"),
     **_at("raydet.necks.dyhead", "DyHead"),
+    **_at("raydet.necks.rfp", "RFP"),
 }
 SHARED_HEADS = _at("raydet.heads.roi.shared", "ResLayer")
 ROI_EXTRACTORS = _at("raydet.heads.roi.extractor", "SingleRoIExtractor")

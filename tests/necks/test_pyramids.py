@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from raydet.layers import DyReLU
-from raydet.necks import BFP, FPG, FPN_CARAFE, HRFPN, NASFCOS_FPN, NASFPN, DyHead
+from raydet.necks import BFP, FPG, FPN, FPN_CARAFE, HRFPN, NASFCOS_FPN, NASFPN, RFP, DyHead
 
 CHANNELS = [4, 8, 16, 32]
 MAPS = [
@@ -213,3 +213,41 @@ def test_dynamic_relu_without_a_say_is_a_relu():
     nn.init.zeros_(relu.conv2.conv.bias)  # hard sigmoid of zero is a half: slopes 1 and 0
     x = torch.randn(1, 8, 3, 3)
     assert torch.allclose(relu(x), x.relu(), atol=1e-6)
+
+
+RESNET = dict(type="DetectoRS_ResNet", depth=50, base_channels=4, stem_channels=4, rfp_inplanes=8)
+
+
+def recursive(steps=2, **settings):
+    arguments = dict(in_channels=[16, 32, 64, 128], out_channels=8, num_outs=5, aspp_out_channels=2)
+    return RFP(rfp_steps=steps, rfp_backbone=RESNET, **{**arguments, **settings})
+
+
+def recursive_inputs():
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    return [images, *(torch.randn(1, 16 << i, 16 >> i, 16 >> i) for i in range(4))]
+
+
+def test_recursive_pyramid_looks_again_and_starts_as_the_mean_of_both_looks():
+    neck = recursive().eval()
+    neck.init_weights()
+    images, *maps = recursive_inputs()
+    first = FPN.forward(neck, maps)
+    fed_back = [first[0], *(neck.rfp_aspp(level) for level in first[1:])]
+    second = FPN.forward(neck, neck.rfp_modules[0].rfp_forward(images, fed_back))
+    outs = neck([images, *maps])
+    assert all(torch.allclose(o, (a + b) / 2, atol=1e-5) for o, a, b in zip(outs, first, second, strict=True))
+    assert sizes(outs) == [16, 8, 4, 2, 1]
+
+
+def test_recursive_pyramid_of_one_look_is_a_plain_one():
+    neck = recursive(steps=1)
+    inputs = recursive_inputs()
+    assert all(torch.equal(a, b) for a, b in zip(neck(inputs), FPN.forward(neck, inputs[1:]), strict=True))
+
+
+def test_recursive_pyramid_rejects_what_it_cannot_use():
+    with pytest.raises(ValueError, match="remove init_cfg"):
+        recursive(init_cfg=dict(type="Xavier", layer="Conv2d"))
+    with pytest.raises(ValueError, match="must be 1"):
+        recursive(aspp_dilations=(1, 3))
