@@ -10,18 +10,8 @@ from torch import Tensor, nn
 
 from raydet.backbones.chain import ChainBackbone, check_indices
 from raydet.layers import BaseModule, Cfg, ConvModule, CSPLayer, DepthwiseSeparableConvModule, InitCfg
+from raydet.layers.csp import CSP_ACT, CSP_INIT, CSP_NORM
 
-_BN: Cfg = {"type": "BN", "momentum": 0.03, "eps": 0.001}
-_SWISH: Cfg = {"type": "Swish"}
-# torch's own initialisation of a convolution
-_INIT: InitCfg = {
-    "type": "Kaiming",
-    "layer": "Conv2d",
-    "a": 5**0.5,
-    "distribution": "uniform",
-    "mode": "fan_in",
-    "nonlinearity": "leaky_relu",
-}
 Stages = Sequence[Sequence[Any]]
 
 
@@ -131,10 +121,10 @@ class CSPDarknet(ChainBackbone):
         arch_ovewrite: Stages | None = None,
         spp_kernal_sizes: Sequence[int] = (5, 9, 13),
         conv_cfg: Cfg | None = None,
-        norm_cfg: Cfg = _BN,
-        act_cfg: Cfg = _SWISH,
+        norm_cfg: Cfg = CSP_NORM,
+        act_cfg: Cfg = CSP_ACT,
         norm_eval: bool = False,
-        init_cfg: InitCfg = _INIT,
+        init_cfg: InitCfg = CSP_INIT,
     ) -> None:
         super().__init__(out_indices, frozen_stages, norm_eval, init_cfg)
         if not arch_ovewrite and arch not in self.arch_settings:

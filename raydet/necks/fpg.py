@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from raydet.layers import BaseModule, Cfg, ConvModule, InitCfg
+from raydet.layers import BaseModule, Cfg, InitCfg
 from raydet.necks.parts import check_levels, end_of_levels
+from raydet.necks.transitions import build_transition
 
 _SHRINK: Cfg = {"type": "conv", "kernel_size": 3, "stride": 2, "padding": 1}
 _LATERAL: Cfg = {"type": "conv", "kernel_size": 1}
@@ -108,7 +108,9 @@ class FPG(BaseModule):
             for stage in range(stack_times)
         )
         last = {"num_inputs": stack_times + 1}
-        self.output_transition = nn.ModuleList(_build(output_trans, width, out_channels, **last) for width in widths)
+        self.output_transition = nn.ModuleList(
+            build_transition(output_trans, width, out_channels, **last) for width in widths
+        )
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Map one `(N, in_channels[l], H_l, W_l)` per input level to `num_outs` maps `(N, out_channels, h, w)`."""
@@ -125,91 +127,11 @@ class FPG(BaseModule):
         )
 
 
-class UpInterpolationConv(BaseModule):
-    """Enlarge, then convolve.
-
-    Args:
-        in_channels: input channels.
-        out_channels: output channels.
-        scale_factor: how much larger the result is.
-        mode: of the interpolation.
-        kernel_size: of the convolution, padded to keep the size.
-        init_cfg: how to initialise.
-        kwargs: other arguments of the `ConvModule`.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        scale_factor: float = 2,
-        mode: str = "nearest",
-        kernel_size: int = 3,
-        init_cfg: InitCfg = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(init_cfg)
-        self.scale_factor = scale_factor
-        self.mode = mode
-        self.conv = ConvModule(in_channels, out_channels, kernel_size, padding=(kernel_size - 1) // 2, **kwargs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(N, in_channels, H, W)` to `(N, out_channels, s H, s W)`."""
-        out: Tensor = self.conv(F.interpolate(x, scale_factor=self.scale_factor, mode=self.mode))
-        return out
-
-
-class LastConv(BaseModule):
-    """Convolve the map of the last pathway.
-
-    Args:
-        in_channels: input channels.
-        out_channels: output channels.
-        num_inputs: how many pathways there are, the first included.
-        kernel_size: of the convolution, padded to keep the size.
-        init_cfg: how to initialise.
-        kwargs: other arguments of the `ConvModule`.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        num_inputs: int,
-        kernel_size: int = 3,
-        init_cfg: InitCfg = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(init_cfg)
-        self.num_inputs = num_inputs
-        self.conv_out = ConvModule(in_channels, out_channels, kernel_size, padding=(kernel_size - 1) // 2, **kwargs)
-
-    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Map the maps `(N, in_channels, H, W)` of one level in all pathways to `(N, out_channels, H, W)`."""
-        out: Tensor = self.conv_out(inputs[-1])
-        return out
-
-
-TRANSITIONS: dict[str, Callable[..., nn.Module]] = {
-    "conv": ConvModule,
-    "interpolation_conv": UpInterpolationConv,
-    "last_conv": LastConv,
-    "identity": nn.Identity,
-}
-
-
-def _build(cfg: Cfg, in_channels: int, out_channels: int, **extra: Any) -> nn.Module:
-    options = {key: value for key, value in cfg.items() if key != "type"}
-    if cfg["type"] not in TRANSITIONS:
-        raise ValueError(f"the type of a transition must be one of {list(TRANSITIONS)}, got {cfg['type']!r}")
-    return TRANSITIONS[cfg["type"]](in_channels, out_channels, **options, **extra)
-
-
 def _transitions(cfgs: Mapping[str, Cfg | None], widths: Sequence[int], level: int) -> nn.ModuleDict:
     """Those of one level in one pathway, as far as the levels that they read from exist."""
     return nn.ModuleDict(
         {
-            kind: _build(cfg, widths[level + STEPS[kind]], widths[level])
+            kind: build_transition(cfg, widths[level + STEPS[kind]], widths[level])
             for kind, cfg in cfgs.items()
             if cfg is not None and 0 <= level + STEPS[kind] < len(widths)
         }
