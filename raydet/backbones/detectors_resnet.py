@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from raydet.backbones.resnet import ResNet
-from raydet.layers import Bottleneck, Cfg, InitCfg, MiddleConv, constant_init, deep_stages, recompute
+from raydet.layers import Bottleneck, Cfg, InitCfg, constant_init, deep_stages, recompute
 
 
 class RecursiveBottleneck(Bottleneck):
-    """Bottleneck with a switchable atrous convolution, to which features of an earlier pass may be added.
+    """Bottleneck to which features of an earlier pass may be added.
 
     Args:
         inplanes: input channels.
         planes: output channels divided by 4.
         rfp_inplanes: channels of the features that are added; None when there are none.
-        kwargs: other arguments of `Bottleneck`, and `sac`, the type of the 3x3 convolution.
+        kwargs: other arguments of `Bottleneck`.
     """
 
     def __init__(self, inplanes: int, planes: int, rfp_inplanes: int | None = None, **kwargs: Any) -> None:
         super().__init__(inplanes, planes, **kwargs)
         self.rfp_conv = nn.Conv2d(rfp_inplanes, planes * self.expansion, 1) if rfp_inplanes else None
         self._silence_feedback()
-
-    def _add_middle(self, middle: MiddleConv, sac: Cfg | None = None) -> None:
-        super()._add_middle(middle if sac is None else replace(middle, conv_cfg=sac))
 
     def _silence_feedback(self) -> None:
         """Let the network start as if nothing were fed back."""
@@ -94,7 +90,7 @@ class DetectoRS_ResNet(ResNet):
             "groups": self.groups,
             "base_width": self.base_width,
             "base_channels": self.base_channels,
-            "sac": self.sac if self.stage_with_sac[index] else None,
+            "middle_cfg": self.sac if self.stage_with_sac[index] else None,
             "opening": {"rfp_inplanes": self.rfp_inplanes if index > 0 else None},
         }
 

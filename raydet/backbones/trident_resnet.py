@@ -90,7 +90,7 @@ class TridentResNet(ResNet):
         if index < 2:
             return {}
         options = {"trident_dilations": self.trident_dilations, "test_branch_idx": self.test_branch_idx}
-        return {"dcn": {"type": TridentConv, **options}}
+        return {"middle_cfg": {"type": TridentConv, **options}}
 
     def _run_stage(self, index: int, x: Tensor) -> Tensor:
         if index == self.num_stages - 1:

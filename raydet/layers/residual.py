@@ -141,6 +141,7 @@ class Bottleneck(BaseModule):
         groups: groups of the 3x3 convolution.
         base_width: width of one group where `planes` equals `base_channels`; for `groups > 1`.
         base_channels: see `base_width`.
+        middle_cfg: type of the 3x3 convolution, whatever `conv_cfg` and `dcn` say.
         init_cfg: how to initialise.
         options: what `_add_middle` takes besides the convolution.
     """
@@ -166,6 +167,7 @@ class Bottleneck(BaseModule):
         groups: int = 1,
         base_width: int = 4,
         base_channels: int = 64,
+        middle_cfg: Cfg | None = None,
         init_cfg: InitCfg = None,
         **options: Any,
     ) -> None:
@@ -178,8 +180,8 @@ class Bottleneck(BaseModule):
         self.with_cp = with_cp
         first = build_conv_layer(conv_cfg, inplanes, width, 1, stride=strides[0], bias=False)
         add_conv(self, 1, first, norm_cfg, width)
-        middle = MiddleConv(width, strides[1], dilation, groups, _middle_cfg(conv_cfg, dcn), norm_cfg)
-        self._add_middle(middle, **options)
+        kind = _kind_of_middle(conv_cfg, dcn) if middle_cfg is None else middle_cfg
+        self._add_middle(MiddleConv(width, strides[1], dilation, groups, kind, norm_cfg), **options)
         add_conv(self, 3, build_conv_layer(conv_cfg, width, outplanes, 1, bias=False), norm_cfg, outplanes)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = downsample
@@ -223,7 +225,7 @@ class Bottleneck(BaseModule):
         return out
 
 
-def _middle_cfg(conv_cfg: Cfg | None, dcn: Cfg | None) -> Cfg | None:
+def _kind_of_middle(conv_cfg: Cfg | None, dcn: Cfg | None) -> Cfg | None:
     if dcn is None or dcn.get("fallback_on_stride", False):
         return conv_cfg
     if conv_cfg is not None:

@@ -119,6 +119,12 @@ def test_trident_runs_all_branches_at_test_time_on_demand():
     assert maps.shape[0] == 6
 
 
+def test_kind_of_other_convolutions_leaves_tridents_alone():
+    model = trident(conv_cfg=dict(type="ConvWS"))
+    assert type(model.layer3[0].conv2).__name__ == "TridentConv"
+    assert type(model.layer3[0].conv1).__name__ == "ConvWS2d"
+
+
 @pytest.mark.parametrize("wrong", [dict(num_branch=2), dict(num_stages=4)])
 def test_impossible_tridents_raise(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -53,6 +53,15 @@ def test_bottleneck_builds_dcn_through_the_layer_registry():
     assert type(Bottleneck(8, 2, dcn=dict(type="ConvWS", fallback_on_stride=True)).conv2) is nn.Conv2d
 
 
+def test_own_kind_of_middle_wins_over_the_kind_of_all_convolutions():
+    block = Bottleneck(8, 2, conv_cfg=dict(type="ConvAWS"), middle_cfg=dict(type="ConvWS"))
+    assert [type(getattr(block, f"conv{index}")).__name__ for index in (1, 2, 3)] == [
+        "ConvAWS2d",
+        "ConvWS2d",
+        "ConvAWS2d",
+    ]
+
+
 def test_bottleneck_with_dcn_and_conv_cfg_raises():
     with pytest.raises(ValueError, match="conv_cfg"):
         Bottleneck(8, 2, conv_cfg=dict(type="ConvWS"), dcn=dict(type="ConvWS"))
