@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import torch
@@ -28,8 +29,12 @@ class _DeformConv(nn.Module):
         dilation: Size,
         groups: int,
         deform_groups: int,
+        deformable_groups: int | None,
     ) -> None:
         super().__init__()
+        if deformable_groups is not None:
+            warnings.warn("deformable_groups is the old name of deform_groups", DeprecationWarning)
+            deform_groups = deformable_groups
         if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"groups must divide in_channels {in_channels} and out_channels {out_channels}, got {groups}"
@@ -77,6 +82,7 @@ class DeformConv2d(_DeformConv):
         deform_groups: groups of channels with offsets of their own.
         bias: must be False.
         im2col_step: without meaning here.
+        deformable_groups: old name of `deform_groups`.
     """
 
     def __init__(
@@ -91,8 +97,10 @@ class DeformConv2d(_DeformConv):
         deform_groups: int = 1,
         bias: bool = False,
         im2col_step: int = 32,
+        deformable_groups: int | None = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, deform_groups)
+        sizes = (kernel_size, stride, padding, dilation)
+        super().__init__(in_channels, out_channels, *sizes, groups, deform_groups, deformable_groups)
         if bias:
             raise ValueError(f"bias must be False: {type(self).__name__} has none")
         self.im2col_step = im2col_step
@@ -138,6 +146,7 @@ class ModulatedDeformConv2d(_DeformConv):
         groups: groups of the convolution.
         deform_groups: groups of channels with offsets and masks of their own.
         bias: whether there is a bias.
+        deformable_groups: old name of `deform_groups`.
     """
 
     values_per_tap = 3
@@ -153,8 +162,10 @@ class ModulatedDeformConv2d(_DeformConv):
         groups: int = 1,
         deform_groups: int = 1,
         bias: bool | str = True,
+        deformable_groups: int | None = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, deform_groups)
+        sizes = (kernel_size, stride, padding, dilation)
+        super().__init__(in_channels, out_channels, *sizes, groups, deform_groups, deformable_groups)
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         self.init_weights()
 

@@ -32,6 +32,12 @@ def test_predicted_offsets_and_masks_are_used_in_their_order():
     torch.testing.assert_close(conv(x), expected)
 
 
+@pytest.mark.parametrize("pack", [DeformConv2dPack, ModulatedDeformConv2dPack])
+def test_old_name_of_the_groups_is_understood(pack):
+    with pytest.warns(DeprecationWarning, match="old name of deform_groups"):
+        assert pack(4, 4, 3, deformable_groups=2).deform_groups == 2
+
+
 def test_initial_weights():
     assert DeformConv2d(64, 64, 3).weight.std().item() == pytest.approx((2 / 576) ** 0.5, rel=0.05)
     conv = ModulatedDeformConv2d(64, 64, 3)
