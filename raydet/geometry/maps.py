@@ -23,12 +23,12 @@ def flip_tensor(src_tensor: Tensor, flip_direction: str) -> Tensor:
 
 
 def center_of_mass(mask: Tensor, eps: float = 1e-6) -> tuple[Tensor, Tensor]:
-    """Row and column of the center of a mask `(H, W)`; 0 when it is empty."""
-    height, width = mask.shape
-    mass = mask.sum().float().clamp(min=eps)
+    """Row and column of the center of a mask `(H, W)`, or of each of `(..., H, W)`; 0 for an empty one."""
+    height, width = mask.shape[-2:]
+    mass = mask.sum(dim=(-2, -1)).float().clamp(min=eps)
     rows = torch.arange(height, device=mask.device)
     columns = torch.arange(width, device=mask.device)
-    return (mask * rows[:, None]).sum() / mass, (mask * columns).sum() / mass
+    return (mask.sum(dim=-1) * rows).sum(dim=-1) / mass, (mask.sum(dim=-2) * columns).sum(dim=-1) / mass
 
 
 def generate_coordinate(featmap_sizes: Sequence[int], device: str | torch.device = "cuda") -> Tensor:

@@ -105,6 +105,7 @@ GFL_HEAD = {
 ATSS = {"assigner": {"type": "ATSSAssigner", "topk": 9}}
 LD_HEAD = {**GFL_HEAD, "type": "LDHead", "loss_ld": {"type": "KnowledgeDistillationKLDivLoss"}}
 TEACHER = {**RETINA, "type": "GFL", "bbox_head": GFL_HEAD, "train_cfg": ATSS}
+LAD_HEAD = {key: value for key, value in GFL_HEAD.items() if key != "loss_cls"} | {"type": "LADHead"}
 YOLOX = {
     "backbone": {"type": "CSPDarknet", "deepen_factor": 0.33, "widen_factor": 0.125, "norm_eval": True},
     "neck": {"type": "YOLOXPAFPN", "in_channels": [32, 64, 128], "out_channels": 8, "num_csp_blocks": 1},
@@ -121,6 +122,22 @@ YOLOX = {
     "input_size": SIZE,
     "random_size_range": (1, 2),
     "random_size_interval": 2,
+}
+SOLO = {
+    "backbone": BACKBONE,
+    "neck": NECK,
+    "mask_head": {
+        "type": "SOLOHead",
+        "num_classes": NUM_CLASSES,
+        "in_channels": 8,
+        "feat_channels": 8,
+        "stacked_convs": 1,
+        "num_grids": [8, 6, 5, 4, 3],
+        "norm_cfg": {"type": "GN", "num_groups": 2},
+        "loss_mask": {"type": "DiceLoss"},
+        "loss_cls": {"type": "FocalLoss", "use_sigmoid": True},
+    },
+    "test_cfg": {"score_thr": 0.0, "mask_thr": 0.0, "nms_pre": 50, "max_per_img": 10},
 }
 TWO_STAGE = {
     "backbone": BACKBONE,
@@ -140,7 +157,17 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "train_cfg": ATSS,
         "teacher_config": {"model": TEACHER},
     },
+    "LAD": {
+        **RETINA,
+        "bbox_head": LAD_HEAD,
+        "train_cfg": {"assigner": assigner(0.1, 0.1, 0)},
+        "teacher_backbone": BACKBONE,
+        "teacher_neck": RETINA["neck"],
+        "teacher_bbox_head": LAD_HEAD,
+        "teacher_ckpt": None,
+    },
     "YOLOX": YOLOX,
+    "SOLO": SOLO,
     "RPN": {
         "backbone": BACKBONE,
         "neck": NECK,
@@ -191,7 +218,7 @@ def training_batch(name: str, num_images: int = 2, num_boxes: int = 2) -> dict[s
     }
     if name != "RPN":
         batch["gt_labels"] = [torch.arange(num_boxes) % NUM_CLASSES for _ in range(num_images)]
-    if name == "MaskRCNN":
+    if name in ("MaskRCNN", "SOLO"):
         bitmaps = np.zeros((num_boxes, *SIZE), dtype=np.uint8)
         bitmaps[:, 10:30, 10:30] = 1
         batch["gt_masks"] = [BitmapMasks(bitmaps, *SIZE) for _ in range(num_images)]

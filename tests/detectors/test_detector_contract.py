@@ -13,7 +13,16 @@ from raydet.detectors.losses import parse_losses
 from raydet.registry import DETECTORS
 
 NAMES = ["SingleStageDetector", "RetinaNet", "RPN", "TwoStageDetector", "FasterRCNN", "MaskRCNN", "FastRCNN", "YOLOX"]
-DIFFERENT = ["RetinaNet", "RPN", "FastRCNN", "MaskRCNN", "KnowledgeDistillationSingleStageDetector", "YOLOX"]
+DIFFERENT = [
+    "RetinaNet",
+    "RPN",
+    "FastRCNN",
+    "MaskRCNN",
+    "KnowledgeDistillationSingleStageDetector",
+    "LAD",
+    "YOLOX",
+    "SOLO",
+]
 # The others are names for these.
 UNCLIPPED = {"YOLOX"}  # detectors whose boxes may reach over the image, as in 2.x
 

@@ -38,6 +38,8 @@ def test_center_of_mass_is_row_and_column():
     mask[1:4, 2:6] = 1
     assert [each.item() for each in center_of_mass(mask)] == [2, 3.5]
     assert [each.item() for each in center_of_mass(mask * 0)] == [0, 0]
+    assert [each.tolist() for each in center_of_mass(torch.stack([mask * 0, mask]))] == [[0, 2], [0, 3.5]]
+    assert [each.shape for each in center_of_mass(torch.zeros(0, 4, 5))] == [(0,), (0,)]
 
 
 def test_coordinates_span_each_map():
