@@ -103,6 +103,10 @@ HEADS: dict[str, dict[str, Any]] = {
     "GuidedAnchorHead": guided_head(num_classes=3),
     "GARetinaHead": guided_head(num_classes=3, stacked_convs=1, loss_cls={"type": "FocalLoss", "use_sigmoid": True}),
     "GARPNHead": guided_head(),
+    "StageCascadeRPNHead": head(
+        anchor_generator={"type": "AnchorGenerator", "scales": [4], "ratios": [1.0], "strides": STRIDES},
+        adapt_cfg={"type": "offset"},
+    ),
     "FSAFHead": single_anchor_head(
         train_cfg={"assigner": {"type": "CenterRegionAssigner", "pos_scale": 0.3, "neg_scale": 0.6}},
         reg_decoded_bbox=True,
@@ -112,9 +116,11 @@ HEADS: dict[str, dict[str, Any]] = {
     ),
     "ATSSHead": single_anchor_head(loss_bbox=GIOU),
     **dict.fromkeys(("PAAHead", "LADHead"), single_anchor_head(**PAA)),
-    "FCOSHead": head(
-        num_classes=3, stacked_convs=1, norm_cfg=NORM, strides=STRIDES, regress_ranges=((-1, 48), (48, 1e8))
+    **dict.fromkeys(
+        ("FCOSHead", "NASFCOSHead"),
+        head(num_classes=3, stacked_convs=1, norm_cfg=NORM, strides=STRIDES, regress_ranges=((-1, 48), (48, 1e8))),
     ),
+    "AutoAssignHead": head(num_classes=3, stacked_convs=1, norm_cfg=NORM, strides=STRIDES, loss_bbox=GIOU),
     "LDHead": single_anchor_head(loss_cls=QUALITY, loss_bbox=GIOU, loss_ld={"type": "KnowledgeDistillationKLDivLoss"}),
     "GFLHead": single_anchor_head(loss_cls=QUALITY, loss_bbox=GIOU),
     "YOLOXHead": head(
