@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +23,8 @@ RANGES = ((-1, 64), (64, 128), (128, 256), (256, 512), (512, 1e8))
 INIT = rare_classes("conv_cls")
 
 
-class FCOSHead(PointTowers, DenseHead):
-    """Distances from each point to the sides of its object, and how central the point is (arXiv:1904.01355).
+class FcosBoxes(PointTowers):
+    """What a `DenseHead` that does as FCOS adds: mix it in before that class.
 
     Args:
         num_classes: `K`, without background.
@@ -42,7 +42,11 @@ class FCOSHead(PointTowers, DenseHead):
         **kwargs: see `PointTowers` and `DenseHead`.
     """
 
-    learns_in_padding = True
+    cls_out_channels: int
+    class_loss: Callable[..., Tensor]
+    prior_strides: Callable[[DenseOutput], Tensor]
+    loss_bbox: Any
+    bbox_coder: Any
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class FCOSHead(PointTowers, DenseHead):
         self.loss_centerness = LOSSES.build(loss_centerness)
 
     def predictors(self) -> tuple[Predictor, ...]:
+        """Class, distances and how central the point is."""
         tower = "reg_convs" if self.centerness_on_reg else "cls_convs"
         return (
             Predictor("conv_cls", "cls", self.cls_out_channels, tower="cls_convs"),
@@ -79,7 +84,7 @@ class FCOSHead(PointTowers, DenseHead):
 
     def flatten(self, maps: tuple[list[Tensor], ...]) -> DenseOutput:
         """Boxes become distances in pixels."""
-        output = super().flatten(maps)
+        output: DenseOutput = super().flatten(maps)  # type: ignore[misc]
         raw = output["box"]
         distances = raw.relu() * self.prior_strides(output)[:, None] if self.norm_on_bbox else raw.exp()
         return replace(output, values={**output.values, "box": distances})
@@ -87,12 +92,14 @@ class FCOSHead(PointTowers, DenseHead):
     def assign(
         self, output: DenseOutput, inside: Sequence[Tensor | None], image: int, priors: Tensor, truth: GroundTruth
     ) -> Any:
+        """Match each point with the smallest object around it that its level is for."""
         level = output.layout.level_of(priors.device)
         ranges = priors.new_tensor(self.regress_ranges)[level]
         strides = self.prior_strides(output) if self.center_sampling else None
         return assign_points(priors, ranges, truth, strides, self.center_sample_radius)
 
     def losses(self, output: DenseOutput, targets: DenseTargets) -> dict[str, Tensor]:
+        """Losses of classes, boxes and centerness."""
         count = mean_over_ranks(len(targets.positive), output.priors).clamp(min=1)
         central = centerness(targets.priors, targets.boxes)
         weight = mean_over_ranks(central.sum(), central).clamp(min=1e-6)
@@ -104,5 +111,10 @@ class FCOSHead(PointTowers, DenseHead):
             "loss_centerness": self.loss_centerness(logits, central, avg_factor=count),
         }
 
-    def score_factors(self, output: DenseOutput) -> Tensor:
+    def score_factors(self, output: DenseOutput) -> Tensor | None:
+        """How central each point is."""
         return output["centerness"].sigmoid().squeeze(-1)
+
+
+class FCOSHead(FcosBoxes, DenseHead):
+    """Distances from each point to the sides of its object, and how central the point is (arXiv:1904.01355)."""

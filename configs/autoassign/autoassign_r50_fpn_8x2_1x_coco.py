@@ -1,0 +1,36 @@
+_base_ = [
+    '../_base_/models/single_stage_r50_fpn.py',
+    '../_base_/datasets/coco_detection.py',
+    '../_base_/schedules/schedule_1x.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    type='AutoAssign',
+    backbone=dict(
+        norm_cfg=dict(requires_grad=False),
+        style='caffe',
+        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://detectron2/resnet50_caffe')),
+    neck=dict(
+        add_extra_convs=True,
+        relu_before_extra_convs=True,
+        init_cfg=dict(type='Caffe2Xavier', layer='Conv2d')),
+    bbox_head=dict(
+        type='AutoAssignHead',
+        num_classes=80,
+        in_channels=256,
+        stacked_convs=4,
+        feat_channels=256,
+        strides=[8, 16, 32, 64, 128],
+        loss_bbox=dict(type='GIoULoss', loss_weight=5.0)),
+    train_cfg=None)
+normalize = dict(type='Normalize', mean=[102.9801, 115.9465, 122.7717], std=[1.0, 1.0, 1.0], to_rgb=False)
+train_pipeline = {{ _base_.train_pipeline }}
+train_pipeline[4] = normalize
+test_pipeline = {{ _base_.test_pipeline }}
+test_pipeline[1]['transforms'][2] = normalize
+data = dict(
+    train=dict(pipeline=train_pipeline),
+    val=dict(pipeline=test_pipeline),
+    test=dict(pipeline=test_pipeline))
+optimizer = dict(lr=0.01, paramwise_cfg=dict(norm_decay_mult=0.0))
+lr_config = dict(warmup_iters=1000, warmup_ratio=1.0 / 1000)
