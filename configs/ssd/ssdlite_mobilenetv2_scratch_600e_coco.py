@@ -1,4 +1,8 @@
-_base_ = ['../_base_/datasets/coco_detection.py', '../_base_/default_runtime.py']
+_base_ = [
+    '../_base_/datasets/coco_detection.py',
+    '../_base_/pipelines/expand_crop.py',
+    '../_base_/default_runtime.py',
+]
 norm_cfg = dict(type='BN', eps=0.001, momentum=0.03)
 start = dict(type='TruncNormal', layer='Conv2d', std=0.03)
 channels = (96, 1280, 512, 256, 256, 128)
@@ -50,39 +54,6 @@ model = dict(
         nms_pre=1000, nms=dict(type='nms', iou_threshold=0.45), min_bbox_size=0, score_thr=0.02, max_per_img=200))
 cudnn_benchmark = True
 
-img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Expand', mean=img_norm_cfg['mean'], to_rgb=img_norm_cfg['to_rgb'], ratio_range=(1, 4)),
-    dict(type='MinIoURandomCrop', min_ious=(0.1, 0.3, 0.5, 0.7, 0.9), min_crop_size=0.3),
-    dict(type='Resize', img_scale=(320, 320), keep_ratio=False),
-    dict(type='RandomFlip', flip_ratio=0.5),
-    dict(
-        type='PhotoMetricDistortion',
-        brightness_delta=32,
-        contrast_range=(0.5, 1.5),
-        saturation_range=(0.5, 1.5),
-        hue_delta=18),
-    dict(type='Normalize', **img_norm_cfg),
-    dict(type='Pad', size_divisor=320),
-    dict(type='DefaultFormatBundle'),
-    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels']),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='MultiScaleFlipAug',
-        img_scale=(320, 320),
-        flip=False,
-        transforms=[
-            dict(type='Resize', keep_ratio=False),
-            dict(type='Normalize', **img_norm_cfg),
-            dict(type='Pad', size_divisor=320),
-            dict(type='ImageToTensor', keys=['img']),
-            dict(type='Collect', keys=['img']),
-        ]),
-]
 data = dict(
     samples_per_gpu=24,
     workers_per_gpu=4,
@@ -94,9 +65,9 @@ data = dict(
             type='CocoDataset',
             ann_file='data/coco/annotations/instances_train2017.json',
             img_prefix='data/coco/train2017/',
-            pipeline=train_pipeline)),
-    val=dict(pipeline=test_pipeline),
-    test=dict(pipeline=test_pipeline))
+            pipeline={{ _base_.expand_crop.ssd_lite.train }})),
+    val=dict(pipeline={{ _base_.expand_crop.ssd_lite.test }}),
+    test=dict(pipeline={{ _base_.expand_crop.ssd_lite.test }}))
 
 optimizer = dict(type='SGD', lr=0.015, momentum=0.9, weight_decay=4.0e-5)
 optimizer_config = dict(grad_clip=None)

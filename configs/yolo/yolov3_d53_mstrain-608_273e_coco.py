@@ -1,4 +1,4 @@
-_base_ = '../_base_/default_runtime.py'
+_base_ = ['../_base_/pipelines/expand_crop.py', '../_base_/default_runtime.py']
 model = dict(
     type='YOLOV3',
     backbone=dict(
@@ -37,40 +37,11 @@ model = dict(
 
 dataset_type = 'CocoDataset'
 data_root = 'data/coco/'
-img_norm_cfg = dict(mean=[0, 0, 0], std=[255.0, 255.0, 255.0], to_rgb=True)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Expand', mean=img_norm_cfg['mean'], to_rgb=img_norm_cfg['to_rgb'], ratio_range=(1, 2)),
-    dict(type='MinIoURandomCrop', min_ious=(0.4, 0.5, 0.6, 0.7, 0.8, 0.9), min_crop_size=0.3),
-    dict(type='Resize', img_scale=[(320, 320), (608, 608)], keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='Normalize', **img_norm_cfg),
-    dict(type='Pad', size_divisor=32),
-    dict(type='DefaultFormatBundle'),
-    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels']),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='MultiScaleFlipAug',
-        img_scale=(608, 608),
-        flip=False,
-        transforms=[
-            dict(type='Resize', keep_ratio=True),
-            dict(type='RandomFlip'),
-            dict(type='Normalize', **img_norm_cfg),
-            dict(type='Pad', size_divisor=32),
-            dict(type='ImageToTensor', keys=['img']),
-            dict(type='Collect', keys=['img']),
-        ]),
-]
 test_dataset = dict(
     type=dataset_type,
     ann_file=data_root + 'annotations/instances_val2017.json',
     img_prefix=data_root + 'val2017/',
-    pipeline=test_pipeline)
+    pipeline={{ _base_.expand_crop.yolo_608.test }})
 data = dict(
     samples_per_gpu=8,
     workers_per_gpu=4,
@@ -78,7 +49,7 @@ data = dict(
         type=dataset_type,
         ann_file=data_root + 'annotations/instances_train2017.json',
         img_prefix=data_root + 'train2017/',
-        pipeline=train_pipeline),
+        pipeline={{ _base_.expand_crop.yolo_608.train }}),
     val=test_dataset,
     test=test_dataset)
 

@@ -1,5 +1,6 @@
 _base_ = [
     '../_base_/datasets/coco_detection.py',
+    '../_base_/pipelines/caffe.py',
     '../_base_/schedules/schedule_1x.py',
     '../_base_/default_runtime.py',
 ]
@@ -59,25 +60,10 @@ train_pipeline = [
     dict(type='DefaultFormatBundle'),
     dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels']),
 ]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='MultiScaleFlipAug',
-        img_scale=(1333, 800),
-        flip=False,
-        transforms=[
-            dict(type='Resize', keep_ratio=True),
-            dict(type='RandomFlip'),
-            dict(type='Normalize', **img_norm_cfg),
-            dict(type='Pad', size_divisor=32),
-            dict(type='ImageToTensor', keys=['img']),
-            dict(type='Collect', keys=['img']),
-        ]),
-]
 data = dict(
     samples_per_gpu=8,
     workers_per_gpu=8,
     train=dict(pipeline=train_pipeline),
-    val=dict(pipeline=test_pipeline),
-    test=dict(pipeline=test_pipeline))
+    val=dict(pipeline={{ _base_.caffe.test }}),
+    test=dict(pipeline={{ _base_.caffe.test }}))
 auto_scale_lr = dict(base_batch_size=64)  # 8 GPUs x 8 samples
