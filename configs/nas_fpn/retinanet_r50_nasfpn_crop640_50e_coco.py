@@ -7,6 +7,7 @@ model = dict(
         out_channels=256,
         num_outs=5,
         stack_times=7,
+        add_extra_convs='on_input',
         start_level=1,
         norm_cfg=dict(type='BN', requires_grad=True)))
 data = dict(

@@ -52,7 +52,7 @@ class NASFCOS_FPN(BaseModule):
         num_outs: int,
         start_level: int = 1,
         end_level: int = -1,
-        add_extra_convs: bool = False,
+        add_extra_convs: bool | str = False,
         conv_cfg: Cfg | None = None,
         norm_cfg: Cfg | None = None,
         init_cfg: InitCfg = None,

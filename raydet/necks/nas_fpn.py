@@ -54,7 +54,7 @@ class NASFPN(BaseModule):
         stack_times: int,
         start_level: int = 0,
         end_level: int = -1,
-        add_extra_convs: bool = False,
+        add_extra_convs: bool | str = False,
         norm_cfg: Cfg | None = None,
         init_cfg: InitCfg = _INIT,
     ) -> None:
