@@ -31,22 +31,22 @@ def single_anchor_head(**settings: Any) -> dict[str, Any]:
     return head(anchor_generator={**anchors, "strides": STRIDES}, **{**shared, **settings})
 
 
+APPROXIMATIONS = {"octave_base_scale": 4, "scales_per_octave": 2, "ratios": [0.5, 1.0], "strides": STRIDES}
+SQUARES = {
+    "approx_anchor_generator": {"type": "AnchorGenerator", **APPROXIMATIONS},
+    "square_anchor_generator": {"type": "AnchorGenerator", "ratios": [1.0], "scales": [4], "strides": STRIDES},
+}
+
+
 def guided_head(**settings: Any) -> dict[str, Any]:
     """Heads with guided anchors."""
-    approximations = {"octave_base_scale": 4, "scales_per_octave": 2, "ratios": [0.5, 1.0], "strides": STRIDES}
     train = {
         "assigner": ASSIGNER,
         "ga_assigner": {**ASSIGNER, "type": "ApproxMaxIoUAssigner"},
         "center_ratio": 0.2,
         "ignore_ratio": 0.5,
     }
-    anchors = {
-        "approx_anchor_generator": {"type": "AnchorGenerator", **approximations},
-        "square_anchor_generator": {"type": "AnchorGenerator", "ratios": [1.0], "scales": [4], "strides": STRIDES},
-        "loc_filter_thr": 0.0,
-        "deform_groups": 2,
-    }
-    return head(**{**anchors, "train_cfg": train, **settings})
+    return head(**{**SQUARES, "loc_filter_thr": 0.0, "deform_groups": 2, "train_cfg": train, **settings})
 
 
 GIOU = {"type": "GIoULoss", "loss_weight": 2.0}
@@ -106,6 +106,12 @@ HEADS: dict[str, dict[str, Any]] = {
     "StageCascadeRPNHead": head(
         anchor_generator={"type": "AnchorGenerator", "scales": [4], "ratios": [1.0], "strides": STRIDES},
         adapt_cfg={"type": "offset"},
+    ),
+    "SABLRetinaHead": head(
+        **SQUARES,
+        num_classes=3,
+        stacked_convs=1,
+        train_cfg={"assigner": {**ASSIGNER, "type": "ApproxMaxIoUAssigner"}},
     ),
     "FSAFHead": single_anchor_head(
         train_cfg={"assigner": {"type": "CenterRegionAssigner", "pos_scale": 0.3, "neg_scale": 0.6}},

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from dense_settings import ASSIGNER, SIZES
 from dense_settings import HEADS as SETTINGS
-from dense_settings import SIZES
 from torch import Tensor
 
 from raydet.geometry import bbox_overlaps
@@ -107,3 +107,30 @@ def test_positives_that_locate_best_weigh_most_and_the_class_loss_stays() -> Non
     weighed, plain = head.losses(output, targets), make("RetinaHead").losses(output, targets)
     assert set(weighed) - set(plain) == {"loss_carl"}
     torch.testing.assert_close(weighed["loss_cls"], plain["loss_cls"])
+
+
+def test_buckets_and_offsets_learn_the_sides_of_the_object() -> None:
+    head = make("SABLRetinaHead")
+    output = head.outputs(feats())
+    given = batch([10.0, 8.0, 42.0, 44.0], labels=[2])
+    targets = head.targets(output, given)
+    rows = targets.positive
+    wanted = head.bbox_coder.encode(targets.priors, targets.boxes)
+    output["buckets"].data[0, rows] = wanted.labels * 50
+    output["box"].data[0, rows] = wanted.offsets
+    boxes = head.decode(output, 0, rows, (64, 96))
+    torch.testing.assert_close(boxes, given.truths[0].boxes.expand(len(rows), -1))
+    torch.testing.assert_close(head.score_factors(output)[0, rows], torch.ones(len(rows)))
+    losses = head.losses(output, targets)
+    assert losses["loss_bbox_reg"] < 1e-6
+    assert set(losses) == {"loss_cls", "loss_bbox_cls", "loss_bbox_reg"}
+
+
+def test_squares_learn_where_any_of_their_anchors_is_inside() -> None:
+    head = make(
+        "SABLRetinaHead", train_cfg={"assigner": {**ASSIGNER, "type": "ApproxMaxIoUAssigner"}, "allowed_border": 0}
+    )
+    inside = head.inside(head.outputs(feats()), [META])[0][:96].view(8, 12)
+    # The flattest anchor reaches 16 pixels up, the smallest square one as far to every side.
+    assert not inside[0].any()
+    assert inside[3, 5]

@@ -195,7 +195,9 @@ class CascadeRPNHead(ProposalResults, BaseModule):
         """Raw maps of every stage, each at the anchors of the grid."""
         return [stage(feats) for stage in self.stages]
 
-    def observe(self, feats: Sequence[Tensor], metas: Sequence[ImageMeta]) -> Iterator[tuple[StageCascadeRPNHead, DenseOutput]]:
+    def observe(
+        self, feats: Sequence[Tensor], metas: Sequence[ImageMeta]
+    ) -> Iterator[tuple[StageCascadeRPNHead, DenseOutput]]:
         """Every stage with its predictions."""
         anchors = None
         for number, stage in enumerate(self.stages):
