@@ -45,6 +45,7 @@ from raydet.layers.inverted_residual import InvertedResidual
 from raydet.layers.layer_norm import LayerNorm2d
 from raydet.layers.merge_cells import BaseMergeCell, ConcatCell, GlobalPoolingCell, SumCell
 from raydet.layers.non_local import NonLocal2d
+from raydet.layers.normed import NormedConv2d, NormedLinear
 from raydet.layers.padding import AdaptivePadding
 from raydet.layers.patches import PatchEmbed, PatchMerging, nchw_to_nlc, nlc_to_nchw
 from raydet.layers.position_encoding import LearnedPositionalEncoding, SinePositionalEncoding
@@ -106,6 +107,8 @@ __all__ = [
     "ModuleList",
     "MultiheadAttention",
     "NonLocal2d",
+    "NormedConv2d",
+    "NormedLinear",
     "PatchEmbed",
     "PatchMerging",
     "PixelShufflePack",

@@ -14,6 +14,8 @@ from raydet.layers import (
     DropPath,
     HSigmoid,
     InvertedResidual,
+    NormedConv2d,
+    NormedLinear,
     PixelShufflePack,
     Scale,
     SELayer,
@@ -127,3 +129,22 @@ def test_inverted_residual_recomputed_gives_the_same_gradients():
 def test_inverted_residual_with_impossible_arguments_raises(wrong):
     with pytest.raises(ValueError, match=r"stride|mid_channels"):
         InvertedResidual(4, 4, 8, **wrong)
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_normed_linear_compares_directions(power):
+    layer = NormedLinear(3, 2, bias=False, tempearture=10, power=power)
+    x = torch.randn(4, 3)
+    lengths = (x.norm(dim=1, keepdim=True) * layer.weight.norm(dim=1)) ** power
+    assert torch.allclose(layer(x), 10 * (x @ layer.weight.T) / lengths, rtol=1e-3)
+
+
+def test_normed_convolution_normalises_taps_or_whole_kernels():
+    x = torch.randn(1, 3, 4, 4)
+    taps, kernels = (NormedConv2d(3, 2, 3, bias=False, norm_over_kernel=whole) for whole in (False, True))
+    kernels.weight = taps.weight
+    directions = 20 * x / x.norm(dim=1, keepdim=True)
+    by_tap = taps.weight / taps.weight.norm(dim=1, keepdim=True)
+    by_kernel = taps.weight / taps.weight.flatten(1).norm(dim=1).view(2, 1, 1, 1)
+    assert torch.allclose(taps(x), nn.functional.conv2d(directions, by_tap), atol=1e-3)
+    assert torch.allclose(kernels(x), nn.functional.conv2d(directions, by_kernel), atol=1e-3)
