@@ -87,9 +87,8 @@ class NormedConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         axes = (1, 2, 3) if self.norm_over_kernel else (1,)
-        weight = _shortened(
-            self.weight, torch.linalg.vector_norm(self.weight, dim=axes, keepdim=True), self.power, self.eps
-        )
+        lengths = torch.linalg.vector_norm(self.weight, dim=axes, keepdim=True)
+        weight = _shortened(self.weight, lengths, self.power, self.eps)
         x = _shortened(input, input.norm(dim=1, keepdim=True), self.power, self.eps)
         out: Tensor = self._conv_forward(x * self.tempearture, weight, self.bias)
         return out

@@ -134,6 +134,7 @@ def test_inverted_residual_with_impossible_arguments_raises(wrong):
 @pytest.mark.parametrize("power", [1.0, 2.0])
 def test_normed_linear_compares_directions(power):
     layer = NormedLinear(3, 2, bias=False, tempearture=10, power=power)
+    nn.init.normal_(layer.weight)
     x = torch.randn(4, 3)
     lengths = (x.norm(dim=1, keepdim=True) * layer.weight.norm(dim=1)) ** power
     assert torch.allclose(layer(x), 10 * (x @ layer.weight.T) / lengths, rtol=1e-3)
