@@ -133,6 +133,7 @@ def test_inverted_residual_with_impossible_arguments_raises(wrong):
 
 @pytest.mark.parametrize("power", [1.0, 2.0])
 def test_normed_linear_compares_directions(power):
+    torch.manual_seed(0)
     layer = NormedLinear(3, 2, bias=False, tempearture=10, power=power)
     nn.init.normal_(layer.weight)
     x = torch.randn(4, 3)
