@@ -33,6 +33,7 @@ class DenseTargets:
         num_neg: sum over the images of max(number of negatives, 1).
         shadowed: `(S, 2)` pairs of a flat index and a class that it does not learn, of assigners that say so.
         assigned: `N` results of the assigner, for losses that read what else it found out.
+        box_weights: `(P,)` how much the boxes of positives count; None for all alike.
     """
 
     labels: Tensor
@@ -46,6 +47,7 @@ class DenseTargets:
     num_neg: int
     shadowed: Tensor | None = None
     assigned: tuple[Any, ...] = ()
+    box_weights: Tensor | None = None
 
     @property
     def sampled(self) -> Tensor:

@@ -56,9 +56,10 @@ NECKS = {
 }
 SHARED_HEADS = _at("raydet.heads.roi.shared", "ResLayer")
 ROI_EXTRACTORS = _at("raydet.heads.roi.extractor", "SingleRoIExtractor")
+# Heads for Ascend are names: the assigner decides whether targets have static shapes. So is PISA's SSD: settings do.
 HEADS = {
     **_at("raydet.heads.dense.rpn", "RPNHead"),
-    **_at("raydet.heads.dense.retina", "RetinaHead"),
+    **_at("raydet.heads.dense.retina", "RetinaHead", AscendRetinaHead="RetinaHead"),
     **_at("raydet.heads.dense.retina_sepbn", "RetinaSepBNHead"),
     **_at("raydet.heads.dense.fsaf", "FSAFHead"),
     **_at("raydet.heads.dense.free_anchor", "FreeAnchorRetinaHead"),
@@ -69,7 +70,7 @@ HEADS = {
     **_at("raydet.heads.dense.cascade_rpn", "CascadeRPNHead", "StageCascadeRPNHead"),
     **_at("raydet.heads.dense.sabl_retina", "SABLRetinaHead"),
     **_at("raydet.heads.dense.embedding_rpn", "EmbeddingRPNHead"),
-    **_at("raydet.heads.dense.anchor", "AnchorHead"),
+    **_at("raydet.heads.dense.anchor", "AnchorHead", AscendAnchorHead="AnchorHead"),
     **_at("raydet.heads.dense.fcos", "FCOSHead"),
     **_at("raydet.heads.dense.nas_fcos", "NASFCOSHead"),
     **_at("raydet.heads.dense.vfnet", "VFNetHead"),
@@ -80,7 +81,7 @@ HEADS = {
     **_at("raydet.heads.dense.gfl", "GFLHead"),
     **_at("raydet.heads.dense.paa", "PAAHead", LADHead="PAAHead"),  # its detector takes the targets from a teacher
     **_at("raydet.heads.dense.ld", "LDHead"),
-    **_at("raydet.heads.dense.ssd", "SSDHead", PISASSDHead="SSDHead"),  # settings of the training make the second
+    **_at("raydet.heads.dense.ssd", "SSDHead", PISASSDHead="SSDHead", AscendSSDHead="SSDHead"),
     **_at("raydet.heads.dense.yolo_v3", "YOLOV3Head"),
     **_at("raydet.heads.dense.yolof", "YOLOFHead"),
     **_at("raydet.heads.dense.yolox", "YOLOXHead"),

@@ -7,6 +7,7 @@ from typing import Any
 SIZES = ((8, 12), (4, 6))
 STRIDES = [8, 16]
 ASSIGNER = {"type": "MaxIoUAssigner", "pos_iou_thr": 0.5, "neg_iou_thr": 0.4, "min_pos_iou": 0}
+ASCEND = {**ASSIGNER, "type": "AscendMaxIoUAssigner"}
 TEST = {"nms_pre": 20, "score_thr": 0.0, "nms": {"type": "nms", "iou_threshold": 0.5}, "max_per_img": 10}
 ATSS = {"type": "ATSSAssigner", "topk": 3}
 NORM = {"type": "GN", "num_groups": 2}
@@ -28,7 +29,7 @@ def single_anchor_head(**settings: Any) -> dict[str, Any]:
     """Heads with one square anchor per cell, assigned by ATSS."""
     anchors = {"type": "AnchorGenerator", "octave_base_scale": 4, "scales_per_octave": 1, "ratios": [1.0]}
     shared = {"num_classes": 3, "stacked_convs": 1, "norm_cfg": NORM, "train_cfg": {"assigner": ATSS}}
-    return head(anchor_generator={**anchors, "strides": STRIDES}, **{**shared, **settings})
+    return head(**{"anchor_generator": {**anchors, "strides": STRIDES}, **shared, **settings})
 
 
 APPROXIMATIONS = {"octave_base_scale": 4, "scales_per_octave": 2, "ratios": [0.5, 1.0], "strides": STRIDES}
@@ -65,6 +66,25 @@ SSD = {
     "test_cfg": TEST,
 }
 PAA = {"loss_bbox": GIOU, "train_cfg": {"assigner": {**ASSIGNER, "pos_iou_thr": 0.1, "neg_iou_thr": 0.1}}}
+VFNET = {
+    "loss_bbox": GIOU,
+    "loss_cls": {"type": "VarifocalLoss"},
+    "anchor_generator": {
+        "type": "AnchorGenerator",
+        "octave_base_scale": 4,
+        "scales_per_octave": 1,
+        "ratios": [1.0],
+        "center_offset": 0.0,
+        "strides": STRIDES,
+    },
+}
+TOOD = {
+    "assigner": {"type": "TaskAlignedAssigner", "topk": 5},
+    "initial_assigner": ATSS,
+    "initial_epoch": 4,
+    "alpha": 1,
+    "beta": 6,
+}
 PLAIN: dict[str, dict[str, Any]] = {
     "AnchorHead": anchor_head(num_classes=3),
     "RPNHead": anchor_head(),
@@ -113,6 +133,8 @@ HEADS: dict[str, dict[str, Any]] = {
         stacked_convs=1,
         train_cfg={"assigner": {**ASSIGNER, "type": "ApproxMaxIoUAssigner"}},
     ),
+    "AscendAnchorHead": anchor_head(num_classes=3, train_cfg={"assigner": ASCEND}),
+    "AscendRetinaHead": anchor_head(num_classes=3, stacked_convs=1, train_cfg={"assigner": ASCEND}),
     "FSAFHead": single_anchor_head(
         train_cfg={"assigner": {"type": "CenterRegionAssigner", "pos_scale": 0.3, "neg_scale": 0.6}},
         reg_decoded_bbox=True,
@@ -122,6 +144,11 @@ HEADS: dict[str, dict[str, Any]] = {
     ),
     "ATSSHead": single_anchor_head(loss_bbox=GIOU),
     **dict.fromkeys(("PAAHead", "LADHead"), single_anchor_head(**PAA)),
+    "VFNetHead": single_anchor_head(regress_ranges=((-1, 48), (48, 1e8)), strides=STRIDES, **VFNET),
+    "DDODHead": single_anchor_head(
+        loss_bbox=GIOU, train_cfg={"assigner": {**ATSS, "alpha": 0.8}, "reg_assigner": {**ATSS, "alpha": 0.5}}
+    ),
+    "TOODHead": single_anchor_head(loss_bbox=GIOU, loss_cls={**QUALITY, "activated": True}, train_cfg=TOOD),
     **dict.fromkeys(
         ("FCOSHead", "NASFCOSHead"),
         head(num_classes=3, stacked_convs=1, norm_cfg=NORM, strides=STRIDES, regress_ranges=((-1, 48), (48, 1e8))),
@@ -152,6 +179,7 @@ HEADS: dict[str, dict[str, Any]] = {
         "test_cfg": TEST,
     },
     "SSDHead": SSD,
+    "AscendSSDHead": {**SSD, "train_cfg": {**SSD["train_cfg"], "assigner": ASCEND}},
     "PISASSDHead": {
         **SSD,
         "train_cfg": {**SSD["train_cfg"], "isr": {"k": 2.0, "bias": 0.0}, "carl": {"k": 1, "bias": 0.2}},
@@ -166,4 +194,9 @@ HEADS: dict[str, dict[str, Any]] = {
         train_cfg={"assigner": {"type": "UniformAssigner", "pos_ignore_thr": 0.15, "neg_ignore_thr": 0.7}},
     ),
     "RetinaSepBNHead": anchor_head(num_classes=3, num_ins=2, stacked_convs=1, norm_cfg=NORM),
+    "YOLACTHead": anchor_head(
+        num_classes=3,
+        num_protos=4,
+        test_cfg={"nms_pre": 20, "score_thr": 0.0, "iou_thr": 0.5, "top_k": 20, "max_per_img": 10},
+    ),
 }

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from raydet.assignment.ascend import AscendMaxIoUAssigner
+from raydet.assignment.static_targets import static_targets
 from raydet.assignment.targets import DenseTargets, assign_targets
 from raydet.geometry import anchor_inside_flags
 from raydet.heads.dense.candidates import Candidates, select_candidates, suppress
@@ -201,12 +203,19 @@ class DenseHead(BaseModule, ABC):
 
     def targets(self, output: DenseOutput, batch: Batch) -> DenseTargets:
         """What every prior shall predict."""
+        return self.targets_by(self.assign, output, batch)
+
+    def targets_by(self, assign: Callable[..., Any], output: DenseOutput, batch: Batch) -> DenseTargets:
+        """What every prior shall predict when `assign` matches; its arguments are those of the head's own."""
         assert batch.truths is not None
         inside = self.inside(output, batch.metas)
+        if isinstance(self.assigner, AscendMaxIoUAssigner):
+            options = (self.num_classes, inside, self.training_config.pos_weight)
+            return static_targets(output.priors, batch.truths, self.assigner, *options)
         return assign_targets(
             output.priors,
             batch.truths,
-            partial(self.assign, output, inside),
+            partial(assign, output, inside),
             self.sampler,
             self.num_classes,
             inside,
@@ -272,6 +281,7 @@ class DenseHead(BaseModule, ABC):
         predicted, wanted = self.box_pairs(output, targets)
         if len(predicted) == 0:
             return predicted.sum()
+        weight = targets.box_weights if weight is None else weight
         columns = (predicted, wanted, torch.ones_like(wanted) if weight is None else weight[:, None].expand_as(wanted))
         return apply_loss(self.loss_bbox, columns, avg_factor, output, targets.positive)
 
