@@ -106,8 +106,26 @@ def mixed_retinanet(folder: Path, interval: int = 1, images: int = 4) -> Config:
     return cfg
 
 
+def yolox(folder: Path, interval: int = 1, images: int = 4) -> Config:
+    """Its own loss in the last epochs, and another size of images every third iteration."""
+    cfg = mixed_retinanet(folder, interval, images)
+    cfg.model = dict(
+        type="YOLOX",
+        backbone=dict(type="CSPDarknet", deepen_factor=0.33, widen_factor=0.125),
+        neck=dict(type="YOLOXPAFPN", in_channels=[32, 64, 128], out_channels=8, num_csp_blocks=1),
+        bbox_head=dict(type="YOLOXHead", num_classes=3, in_channels=8, feat_channels=8, stacked_convs=1),
+        train_cfg=dict(assigner=dict(type="SimOTAAssigner")),
+        test_cfg=dict(score_thr=0.01, nms=dict(type="nms", iou_threshold=0.65)),
+        input_size=(64, 64),
+        random_size_range=(1, 3),
+        random_size_interval=3,
+    )
+    return cfg
+
+
 CONFIGS: dict[str, Callable[..., Config]] = {
     "retinanet": retinanet,
     "mask_rcnn": mask_rcnn,
     "mixed_retinanet": mixed_retinanet,
+    "yolox": yolox,
 }
