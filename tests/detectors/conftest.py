@@ -139,6 +139,28 @@ SOLO = {
     },
     "test_cfg": {"score_thr": 0.0, "mask_thr": 0.0, "nms_pre": 50, "max_per_img": 10},
 }
+YOLACT = {
+    "backbone": BACKBONE,
+    "neck": RETINA["neck"],
+    "bbox_head": {
+        "type": "YOLACTHead",
+        "num_classes": NUM_CLASSES,
+        "in_channels": 8,
+        "feat_channels": 8,
+        "num_protos": 4,
+    },
+    "segm_head": {"type": "YOLACTSegmHead", "num_classes": NUM_CLASSES, "in_channels": 8},
+    "mask_head": {
+        "type": "YOLACTProtonet",
+        "num_classes": NUM_CLASSES,
+        "in_channels": 8,
+        "proto_channels": (8, None, 4),
+        "proto_kernel_sizes": (3, -2, 1),
+        "num_protos": 4,
+    },
+    "train_cfg": {"assigner": assigner(0.5, 0.4, 0), "neg_pos_ratio": 3},
+    "test_cfg": {"score_thr": 0.0, "iou_thr": 0.5, "top_k": 20, "max_per_img": 10},
+}
 TWO_STAGE = {
     "backbone": BACKBONE,
     "neck": NECK,
@@ -168,6 +190,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "YOLOX": YOLOX,
     "SOLO": SOLO,
+    "YOLACT": YOLACT,
     "RPN": {
         "backbone": BACKBONE,
         "neck": NECK,
@@ -218,7 +241,7 @@ def training_batch(name: str, num_images: int = 2, num_boxes: int = 2) -> dict[s
     }
     if name != "RPN":
         batch["gt_labels"] = [torch.arange(num_boxes) % NUM_CLASSES for _ in range(num_images)]
-    if name in ("MaskRCNN", "SOLO"):
+    if name in ("MaskRCNN", "SOLO", "YOLACT"):
         bitmaps = np.zeros((num_boxes, *SIZE), dtype=np.uint8)
         bitmaps[:, 10:30, 10:30] = 1
         batch["gt_masks"] = [BitmapMasks(bitmaps, *SIZE) for _ in range(num_images)]

@@ -22,6 +22,7 @@ DIFFERENT = [
     "LAD",
     "YOLOX",
     "SOLO",
+    "YOLACT",
 ]
 # The others are names for these.
 UNCLIPPED = {"YOLOX"}  # detectors whose boxes may reach over the image, as in 2.x

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from raydet.heads.mask.grid_targets import Grid, GridAssigner, shrink
+from raydet.heads.mask.bitmaps import shrunk_by
+from raydet.heads.mask.grid_targets import Grid, GridAssigner
 from raydet.registry import HEADS
 from raydet.structures import Batch, BitmapMasks, GroundTruth, ImageMeta
 
@@ -172,7 +173,7 @@ def test_shrunken_masks_are_means_of_the_middle_pixels() -> None:
     masks = torch.zeros(1, 8, 10, dtype=torch.uint8)
     masks[0, 1:3, 1] = 1
     masks[0, 5, 5] = 1
-    assert shrink(masks, 4, (3, 2)).tolist() == [[[1, 0], [0, 0], [0, 0]]]  # of four pixels two do, one does not
+    assert shrunk_by(masks, 4, (3, 2)).tolist() == [[[1, 0], [0, 0], [0, 0]]]  # of four pixels two do, one does not
 
 
 def test_column_times_row_makes_a_mask() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from raydet.assignment.targets import DenseTargets
 from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.mining import hardest_loss
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.heads.dense.pisa import classification_aware, weigh_by_importance
 from raydet.layers import ConvModule, DepthwiseSeparableConvModule
@@ -123,6 +123,4 @@ class SSDHead(DenseHead):
         loss = entropy.view_as(labels) * targets.label_weights
         positive = labels < self.num_classes
         wanted = self.training_config.extra.get("neg_pos_ratio", 3) * positive.sum(1)
-        hardest = loss.masked_fill(positive, 0).sort(dim=1, descending=True).values
-        mined = torch.arange(labels.shape[1], device=labels.device) < wanted[:, None]
-        return (loss[positive].sum() + hardest[mined].sum()) / avg_factor
+        return hardest_loss(loss, positive, wanted) / avg_factor

@@ -239,9 +239,9 @@ class GridMaskHead(BaseModule, ABC):
         )
         size = meta.ori_shape[:2] if rescale else meta.img_shape[:2]
         padded = (masks.shape[1] * self.fine_stride, masks.shape[2] * self.fine_stride)
-        return Detections(
-            final.new_zeros(len(final), 4), final, labels, full_size(masks[index], padded, meta, size, threshold)
-        )
+        shown = (meta.img_shape[0], meta.img_shape[1])
+        full = full_size(masks[index], size, threshold, (padded, shown))
+        return Detections(final.new_zeros(len(final), 4), final, labels, full)
 
 
 def run(convs: nn.ModuleList, feature: Tensor) -> Tensor:

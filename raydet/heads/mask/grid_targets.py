@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from raydet.geometry import center_of_mass
+from raydet.heads.mask.bitmaps import bitmaps, shrunk_by
 from raydet.heads.mask.sizes import Size
 from raydet.structures import GroundTruth
 
@@ -57,16 +56,11 @@ class GridAssigner:
         extent: `(height, width)` of the image as the grids divide it.
         pos_scale: part of an object's box, around its center, whose cells learn it; at most 3 by 3 of them.
         several: a cell learns the masks of all objects that it is near to, otherwise that of the last one.
-
-    Raises:
-        ValueError: there are no masks.
     """
 
     def __init__(self, truth: GroundTruth, num_classes: int, extent: Size, pos_scale: float, several: bool) -> None:
-        if truth.masks is None:
-            raise ValueError("SOLO learns masks, but the batch has none: LoadAnnotations needs with_mask=True")
         self.labels = truth.labels
-        self.masks = truth.masks.to_tensor(torch.uint8, truth.boxes.device)
+        self.masks = bitmaps(truth)
         self.present = self.masks.flatten(1).any(dim=1)
         self.centers = torch.stack(center_of_mass(self.masks)[::-1], dim=1)
         self.sides = truth.boxes[:, 2:] - truth.boxes[:, :2]
@@ -89,7 +83,7 @@ class GridAssigner:
         else:
             cells = last.nonzero().squeeze(1)
             objects = last[cells] - 1
-        masks = shrink(self.masks[chosen], grid.mask_stride, grid.mask_size)
+        masks = shrunk_by(self.masks[chosen], grid.mask_stride, grid.mask_size)
         return GridTargets(names[last], cells, masks[objects], (last > 0).sum())
 
     def _near(self, cells: int, chosen: Tensor) -> Tensor:
@@ -104,12 +98,3 @@ class GridAssigner:
 
     def _cell(self, points: Tensor, cells: int) -> Tensor:
         return torch.div(points / self.extent, 1 / cells, rounding_mode="trunc")
-
-
-def shrink(masks: Tensor, stride: float, size: Sequence[int]) -> Tensor:
-    """Masks `(G, H, W)` of 0 and 1 smaller by `stride`, rounded, and cut or padded to `size`."""
-    height, width = (int(side / stride + 0.5) for side in masks.shape[1:])
-    if len(masks) == 0:
-        return masks.new_zeros(0, *size)
-    soft = F.interpolate(masks[:, None].float(), size=(height, width), mode="bilinear", align_corners=False)[:, 0]
-    return F.pad((soft >= 0.5).to(masks.dtype), (0, size[1] - width, 0, size[0] - height))

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from raydet.geometry import generate_coordinate
-from raydet.structures import ImageMeta
 
 Size = tuple[int, int]
 AT_ONCE = 16  # masks enlarged to the image at once, so that many do not fill the memory
@@ -50,12 +49,20 @@ def with_coordinates(feature: Tensor) -> Tensor:
     return torch.cat([feature, places.to(feature.dtype)], dim=1)
 
 
-def full_size(masks: Tensor, padded: Size, meta: ImageMeta, size: Sequence[int], threshold: float) -> np.ndarray:
-    """`(D, *size)` bool from masks `(D, h, w)` over the padded image."""
-    height, width = meta.img_shape[:2]
+def full_size(masks: Tensor, size: Sequence[int], threshold: float, padded: Sequence[Size] = ()) -> np.ndarray:
+    """`(D, *size)` bool from masks `(D, h, w)` between 0 and 1.
+
+    Args:
+        masks: over the image, or over the padded image.
+        size: height and width of the image.
+        threshold: what is more is inside.
+        padded: of masks over a padded image, its `(height, width)` and that of the part that shows the image.
+    """
     full = np.empty((len(masks), *size), dtype=bool)
     for start in range(0, len(masks), AT_ONCE):
         part = masks[start : start + AT_ONCE, None]
-        image = resized(resized(part, padded)[..., :height, :width], size)
-        full[start : start + AT_ONCE] = (image[:, 0] > threshold).cpu().numpy()
+        if padded:
+            height, width = padded[1]
+            part = resized(part, padded[0])[..., :height, :width]
+        full[start : start + AT_ONCE] = (resized(part, size)[:, 0] > threshold).cpu().numpy()
     return full
