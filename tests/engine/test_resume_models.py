@@ -14,12 +14,8 @@ from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from raydet.checkpoint import load
 
-POINTS = [
-    ("retinanet", 3),
-    ("mask_rcnn", 5),
-    *(("mixed_retinanet", at) for at in (3, 4, 7)),
-    ("yolox", 5),
-]  # the switch is at 4
+# The switch to plain images comes at 4.
+POINTS = [("retinanet", 3), ("mask_rcnn", 5), *(("mixed_retinanet", at) for at in (3, 4, 7)), ("yolox", 5)]
 LAST = "iter_8.pth"
 
 
