@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # The hooks of pre-commit call their tools by name.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install build ops ops-cuda test test-all conformance lint types shape bench bench-ops bench-data bench-eval demo demo-trees docs clean
+.PHONY: install build ops ops-cuda test test-all conformance lint types shape bench bench-ops bench-data bench-eval demo demo-trees models docs clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -63,6 +63,10 @@ demo: $(READY)
 
 demo-trees: $(READY)
 	$(BIN)/python -m raydet.cli demo trees
+
+# Brings docs/models.md up to date with the configs.
+models: $(READY)
+	$(BIN)/python tools/model_table.py
 
 docs: $(READY)
 	$(BIN)/sphinx-build -q -W -b html docs site
