@@ -17,6 +17,8 @@ from raydet.structures import Batch, GroundTruth, ImageMeta
 
 DENSE = [n for n in HEADS if isinstance(kind := HEADS.get(n), type) and issubclass(kind, DenseHead)]
 
+LEARNED_ELSEWHERE = ("conv_coeff.",)  # YOLACT's coefficients learn from the masks
+
 
 def feats(num: int = 2) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
@@ -29,6 +31,10 @@ def batch(num: int = 2, num_boxes: int = 2, **meta: Any) -> Batch:
     truths = [GroundTruth(boxes, torch.arange(num_boxes) % 3) for _ in range(num)]
     info = {"img_shape": (64, 96), **meta}
     return Batch(torch.zeros(num, 3, 64, 96), [ImageMeta.from_dict(info) for _ in range(num)], truths)
+
+
+def tensors(given: Batch) -> list[Tensor]:
+    return [given.images, *(value for truth in given.truths or () for value in (truth.boxes, truth.labels))]
 
 
 def make(name: str, **changes: Any) -> Any:
@@ -49,7 +55,8 @@ def test_loss_is_finite_and_reaches_every_parameter(name: str, num_boxes: int) -
     losses = head.loss(feats(), batch(num_boxes=num_boxes))
     sum(losses.values()).backward()
     assert all(torch.isfinite(value) for value in losses.values())
-    assert [key for key, p in head.named_parameters() if p.grad is None] == []
+    learned = [(key, p.grad) for key, p in head.named_parameters() if not key.startswith(LEARNED_ELSEWHERE)]
+    assert [key for key, gradient in learned if gradient is None] == []
 
 
 @pytest.mark.parametrize("num", [1, 3])
@@ -78,11 +85,48 @@ def test_box_loss_may_compare_decoded_boxes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DENSE)
-def test_predictions_are_float32_under_mixed_precision(name: str) -> None:
+def test_losses_and_detections_are_float32_under_mixed_precision(name: str) -> None:
     head = make(name)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = head.outputs(feats())
+        losses, found = head.loss(feats(), batch()), head.predict(feats(), batch().metas)
     assert output["cls"].dtype == output["box"].dtype == torch.float32
+    assert {value.dtype for value in losses.values()} == {torch.float32}
+    assert {value.dtype for each in found for value in (each.boxes, each.scores)} == {torch.float32}
+    assert torch.isfinite(sum(losses.values()))
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_inputs_are_left_alone(name: str) -> None:
+    maps, given = feats(), batch()
+    head = make(name)
+    head.loss(maps, given)
+    head.predict(maps, given.metas)
+    torch.testing.assert_close([*maps, *tensors(given)], [*feats(), *tensors(batch())], rtol=0, atol=0)
+    assert repr(given.metas) == repr(batch().metas)
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_detections_of_an_image_do_not_depend_on_its_batch(name: str) -> None:
+    head = make(name).eval()
+    for parameter in head.parameters():
+        nn.init.normal_(parameter, std=0.2)  # untrained heads give scores that differ by rounding only
+    together = head.predict(feats(3), batch(3).metas)
+    for image, expected in enumerate(together):
+        (alone,) = head.predict([level[image : image + 1] for level in feats(3)], batch(1).metas)
+        torch.testing.assert_close(alone.rows(), expected.rows(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_network_part_is_exported_and_compiled_whole(name: str) -> None:
+    head = make(name).eval()
+    with torch.no_grad():
+        expected = head(feats())
+        exported = torch.export.export(head, (feats(),), strict=False).module()
+        torch.compiler.reset()  # the heads share code, of which only so many variants are compiled
+        compiled = torch.compile(head, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(exported(feats()), expected)
+        torch.testing.assert_close(compiled(feats()), expected)
 
 
 def test_normaliser_counts_at_least_one_positive_per_image() -> None:
