@@ -13,6 +13,7 @@ LIBRARY: Any = torch.library.Library(NAMESPACE, "DEF")  # type: ignore[no-untype
 OPERATORS: list[str] = []
 """Names of the defined operators, in order."""
 _BUILT_ON: dict[str, str] = {}
+_LENT_ON_CUDA: set[str] = set()
 
 
 def define(
@@ -22,6 +23,7 @@ def define(
     fake: Callable[..., Any],
     float32: bool = True,
     built_on: str | None = None,
+    cuda: Callable[..., Any] | None = None,
 ) -> Any:
     """Define the operator `raydet::<name>`.
 
@@ -34,6 +36,7 @@ def define(
         fake: the same arguments to an empty result of the right shape, dtype and device.
         float32: compute in float32 under autocast.
         built_on: name of the operator whose kernel does the work, where `plain` itself calls one.
+        cuda: torchvision's operator of the same arguments, where it is faster on CUDA than `plain` and our kernels.
 
     Returns:
         The callable operator, `torch.ops.raydet.<name>`.
@@ -41,6 +44,9 @@ def define(
     name = schema.partition("(")[0]
     LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
     LIBRARY.impl(name, plain, "CompositeExplicitAutograd")
+    if cuda is not None:
+        LIBRARY.impl(name, cuda, "CUDA")
+        _LENT_ON_CUDA.add(name)
     qualified = f"{NAMESPACE}::{name}"
     torch.library.register_fake(qualified, fake, lib=LIBRARY)
     if float32:
@@ -90,7 +96,9 @@ def plain_gradients(plain: Callable[..., Tensor], grad: Tensor, inputs: Sequence
 
 
 def serves(name: str, device: str) -> str:
-    """What computes an operator on `cpu` or `cuda`: `cpp`, `cuda` or `torch` (the plain version)."""
+    """What computes an operator on `cpu` or `cuda`: `cpp`, `cuda`, `torch` (the plain version) or `torchvision`."""
+    if device == "cuda" and name in _LENT_ON_CUDA:
+        return "torchvision"
     kernel = f"{NAMESPACE}::{_BUILT_ON.get(name, name)}"
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key(kernel, device.upper())
     return {"cpu": "cpp", "cuda": "cuda"}[device] if has_kernel else "torch"

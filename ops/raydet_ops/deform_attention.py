@@ -16,15 +16,17 @@ from raydet_ops._operator import alert_not_deterministic, define, differentiate,
 def _plain(value: Tensor, spatial_shapes: Tensor, sampling_locations: Tensor, attention_weights: Tensor) -> Tensor:
     num_images, _, num_heads, num_channels = value.shape
     shapes: list[list[int]] = spatial_shapes.tolist()
+    num_queries = sampling_locations.shape[1]
     maps = torch.split(value.permute(0, 2, 3, 1).flatten(0, 1), [height * width for height, width in shapes], dim=2)
-    grids = (2 * sampling_locations - 1).transpose(1, 2).flatten(0, 1)  # (N M, Q, L, P, 2)
+    near = (sampling_locations > -1) & (sampling_locations < 2)  # the rest, and what is not a number, sees nothing
+    grids = (2 * torch.where(near, sampling_locations, 2) - 1).transpose(1, 2).flatten(0, 1)  # (N M, Q, L, P, 2)
     sampled = [
         F.grid_sample(level.reshape(*level.shape[:2], *shape), grids[:, :, i], align_corners=False)
         for i, (level, shape) in enumerate(zip(maps, shapes, strict=True))
     ]
     weights = attention_weights.transpose(1, 2).flatten(0, 1).flatten(2).unsqueeze(1)  # (N M, 1, Q, L P)
-    out = (torch.cat(sampled, dim=3) * weights).sum(3) if sampled else value.new_zeros(*grids.shape[:2])
-    return out.view(num_images, num_heads * num_channels, -1).transpose(1, 2).contiguous()
+    out = (torch.cat(sampled, dim=3) * weights).sum(3) if sampled else value.new_zeros(len(grids), num_channels, num_queries)
+    return out.view(num_images, num_heads * num_channels, num_queries).transpose(1, 2).contiguous()
 
 
 def _plain_backward(

@@ -15,6 +15,8 @@ from raydet_ops._operator import define, differentiate, plain_gradients
 
 def _plain(features: Tensor, masks: Tensor, kernel_size: int, group_size: int, scale_factor: int) -> Tensor:
     num_images, channels, height, width = features.shape
+    if features.numel() == 0:
+        return features.new_zeros(num_images, channels, height * scale_factor, width * scale_factor)
     windows = F.unfold(features, kernel_size, padding=kernel_size // 2)
     windows = windows.view(num_images, group_size, channels // group_size, kernel_size**2, height, width)
     weights = masks.view(num_images, group_size, kernel_size**2, height, scale_factor, width, scale_factor)
@@ -25,6 +27,8 @@ def _plain(features: Tensor, masks: Tensor, kernel_size: int, group_size: int, s
 def _plain_backward(
     grad: Tensor, features: Tensor, masks: Tensor, kernel_size: int, group_size: int, scale_factor: int
 ) -> tuple[Tensor, Tensor]:
+    if features.numel() == 0:
+        return features.new_zeros(features.shape), masks.new_zeros(masks.shape)
     a, b = plain_gradients(_plain, grad, (features, masks), kernel_size, group_size, scale_factor)
     return a.contiguous(), b.contiguous()
 

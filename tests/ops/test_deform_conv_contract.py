@@ -99,6 +99,14 @@ def test_gradients_are_those_of_torchvision(groups, deform_groups):
         torch.testing.assert_close(a, b)
 
 
+def test_what_serves_cuda_is_the_same_convolution():
+    case = TestModulatedDeformConv2d()
+    odd = (*case.odd_inputs()[0][:4], [1, 1], [1, 1], [1, 1], 1, 1)
+    for inputs in (case.inputs(), odd):
+        ours, lent = torch.ops.raydet.modulated_deform_conv2d(*inputs), deform_conv._forward_on_cuda(*inputs)
+        torch.testing.assert_close(lent, ours)
+
+
 @pytest.mark.parametrize("block", [1, 3000, 10**6])
 @pytest.mark.parametrize("device_has", ["kernels", "plain versions"])
 def test_blocks_do_not_change_the_result(monkeypatch, block, device_has):
@@ -119,6 +127,9 @@ def test_blocks_do_not_change_the_result(monkeypatch, block, device_has):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.skipif(
+    serves("deform_columns", "cpu") == "torch", reason="plain gradients need autograd, which the check switches off"
+)
 def test_an_operator_of_columns_keeps_the_rules_of_pytorch():
     image, grad = torch.randn(2, 5, 6, 4), torch.randn(2, 14, 3, 2)
     positions, mask = torch.rand(2, 7, 3, 2, 2) * 6 - 1, torch.rand(2, 7, 3, 2)
@@ -144,5 +155,7 @@ def test_a_bias_is_refused_by_the_plain_function():
 
 
 def test_what_serves_a_convolution_is_what_serves_its_columns():
-    for device in ("cpu", "cuda"):
-        assert serves("modulated_deform_conv2d", device) == serves("deform_columns", device)
+    name = "modulated_deform_conv2d"
+    assert serves(name, "cpu") == serves("deform_columns", "cpu")
+    assert serves(name, "cuda") == "torchvision"
+    assert serves(f"{name}_backward", "cuda") == serves("deform_columns", "cuda")

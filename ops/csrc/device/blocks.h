@@ -64,7 +64,10 @@ struct EveryChannel {
   int64_t channels;
   Body body;
 
-  RAYDET_BODY void operator()(int64_t index) const { body(Width<1>{}, index / channels, index % channels); }
+  RAYDET_BODY void operator()(int64_t index) const {
+    const Parts at = divide(index, channels);
+    body(Width<1>{}, at.whole, at.rest);
+  }
 };
 
 // `body(Width<w>{}, row, first)` for every row and block of channels.

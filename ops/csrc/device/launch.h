@@ -31,6 +31,16 @@ RAYDET_BODY int64_t quotient(int64_t a, int64_t b) {
   return a / b;
 }
 
+struct Parts {
+  int64_t whole, rest;
+};
+
+// a / b and a % b for numbers that are not negative.
+RAYDET_BODY Parts divide(int64_t a, int64_t b) {
+  const int64_t whole = quotient(a, b);
+  return {whole, a - whole * b};
+}
+
 // Calls `function(begin, end)` for parts of `[0, count)`, each of at least `kGrain / cost` indices.
 template <typename Function>
 void parallel_for(int64_t count, int64_t cost, const Function& function) {

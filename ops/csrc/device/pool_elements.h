@@ -14,11 +14,11 @@ struct Place {
 
 template <typename Grid>
 RAYDET_BODY Place place_of(const Grid& grid, int64_t channels, int64_t index) {
-  const int64_t column = index % grid.cells[1], row = index / grid.cells[1] % grid.cells[0];
-  const int64_t pooled = index / (grid.cells[1] * grid.cells[0]), region = pooled / channels;
-  const int64_t image = grid.image(region);
-  const int64_t plane = image < 0 ? -1 : (image * channels + pooled % channels) * grid.limit[0] * grid.limit[1];
-  return {region, plane, row, column};
+  const Parts rows = divide(index, grid.cells[1]), planes = divide(rows.whole, grid.cells[0]);
+  const Parts regions = divide(planes.whole, channels);
+  const int64_t image = grid.image(regions.whole);
+  const int64_t plane = image < 0 ? -1 : (image * channels + regions.rest) * grid.limit[0] * grid.limit[1];
+  return {regions.whole, plane, planes.rest, rows.rest};
 }
 
 template <typename T>
@@ -37,30 +37,44 @@ RAYDET_BODY void spread(T* plane, int64_t stride, const Reading<T>& y, const Rea
   accumulate(below + x.high, value * y.high_weight * x.high_weight);
 }
 
-// The sum of a cell's readings, and the largest of them.
+// The largest of a cell's readings.
 template <typename T>
-struct Pooled {
-  T sum = 0, largest = -std::numeric_limits<T>::infinity();
+struct Largest {
+  T value = -std::numeric_limits<T>::infinity();
   Reading<T> y{}, x{};  // where the largest is; y.inside is false where it is the 0 outside the image
-  int64_t inside = 0;
 
   template <typename Axis>
-  RAYDET_BODY Pooled(const T* plane, const Axis& rows, const Axis& columns, int64_t row, int64_t column) {
+  RAYDET_BODY Largest(const T* plane, const Axis& rows, const Axis& columns, int64_t row, int64_t column) {
+    int64_t inside = 0;
     for (int64_t i = rows.begin(row); i < rows.end(row); ++i) {
       const Reading<T> a = rows.reading(row, i);
       for (int64_t j = columns.begin(column); a.inside && j < columns.end(column); ++j) {
         const Reading<T> b = columns.reading(column, j);
         if (!b.inside) continue;
-        const T value = value_at(plane, columns.limit, a, b);
-        sum += value;
+        const T here = value_at(plane, columns.limit, a, b);
         ++inside;
-        if (value > largest) largest = value, y = a, x = b;
+        if (here > value) value = here, y = a, x = b;
       }
     }
     const bool is_whole = inside > 0 && inside == rows.samples() * columns.samples();
-    if (!is_whole && !(largest >= 0)) largest = 0, y.inside = false;
+    if (!is_whole && !(value >= 0)) value = 0, y.inside = false;
   }
 };
+
+// The mean of a cell's readings; 0 without any.
+template <typename T, typename Axis>
+RAYDET_BODY T mean_of(const T* plane, const Axis& rows, const Axis& columns, const Place& at) {
+  const T whole = rows.whole * columns.whole;
+  T sum = 0;
+  for (int64_t i = rows.begin(at.row); i < rows.end(at.row); ++i) {
+    const Reading<T> a = rows.reading(at.row, i);
+    for (int64_t j = columns.begin(at.column); a.inside && j < columns.end(at.column); ++j) {
+      const Reading<T> b = columns.reading(at.column, j);
+      if (b.inside) sum += value_at(plane, columns.limit, a, b);
+    }
+  }
+  return whole > 0 ? sum / whole : T(0);
+}
 
 // Adds a gradient of the mean of a cell's readings to all of them.
 template <typename T, typename Axis>
@@ -87,9 +101,9 @@ struct PoolElement {
     output[index] = 0;
     if (at.plane < 0) return;
     const auto rows = grid.axis(at.region, 0), columns = grid.axis(at.region, 1);
-    const Pooled<T> pooled(input + at.plane, rows, columns, at.row, at.column);
-    if (grid.maximum) output[index] = pooled.largest;
-    else if (pooled.inside > 0) output[index] = pooled.sum / (rows.whole * columns.whole);
+    const T* plane = input + at.plane;
+    output[index] = grid.maximum ? Largest<T>(plane, rows, columns, at.row, at.column).value
+                                 : mean_of(plane, rows, columns, at);
   }
 };
 
@@ -106,8 +120,8 @@ struct PoolElementBackward {
     const auto rows = grid.axis(at.region, 0), columns = grid.axis(at.region, 1);
     T* plane = gradient + at.plane;
     if (grid.maximum) {
-      const Pooled<T> pooled(input + at.plane, rows, columns, at.row, at.column);
-      if (pooled.y.inside) spread(plane, columns.limit, pooled.y, pooled.x, upstream[index]);
+      const Largest<T> largest(input + at.plane, rows, columns, at.row, at.column);
+      if (largest.y.inside) spread(plane, columns.limit, largest.y, largest.x, upstream[index]);
       return;
     }
     spread_mean(plane, rows, columns, at, upstream[index]);

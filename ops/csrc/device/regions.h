@@ -8,10 +8,16 @@
 
 namespace raydet {
 
+#ifdef __CUDACC__
+using Pixel = int32_t;  // a side of a map: threads of a GPU are short of registers
+#else
+using Pixel = int64_t;
+#endif
+
 template <typename T>
 struct Reading {
   bool inside;  // false: outside the image, where everything is 0
-  int64_t low, high;
+  Pixel low, high;
   T low_weight, high_weight;
   bool moves = false;  // the weights change with the place: not where the border is repeated
 };
@@ -47,8 +53,8 @@ RAYDET_BODY Reading<T> interpolate(T place, int64_t limit) {
   if (!(place >= -1 && place <= static_cast<T>(limit))) return {false, 0, 0, 0, 0};
   const bool moves = place >= 0;
   place = larger(place, T(0));
-  const int64_t low = static_cast<int64_t>(place);
-  if (low >= limit - 1) return {true, limit - 1, limit - 1, 1, 0};
+  const Pixel low = static_cast<Pixel>(place), last = static_cast<Pixel>(limit - 1);
+  if (low >= last) return {true, last, last, 1, 0};
   const T part = place - static_cast<T>(low);
   return {true, low, low + 1, 1 - part, part, moves};
 }
@@ -109,7 +115,8 @@ struct IntegratedAxis {
 
   RAYDET_BODY Reading<T> reading(int64_t c, int64_t i) const {
     const T pixel = static_cast<T>(i);
-    return {true, i, i, hat_area(border(c + 1) - pixel) - hat_area(border(c) - pixel), 0};
+    const Pixel at = static_cast<Pixel>(i);
+    return {true, at, at, hat_area(border(c + 1) - pixel) - hat_area(border(c) - pixel), 0};
   }
 
   RAYDET_BODY T border(int64_t c) const { return first + static_cast<T>(c) * whole; }

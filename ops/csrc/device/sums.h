@@ -24,6 +24,15 @@ void launch_lanes(const Tensor& where, int64_t count, int64_t cost, const Body& 
   launch(where, count * kLanes, cost, EveryLane<Body>{body});
 }
 
+// The values of all lanes of an index, which must come here together, joined; every lane gets the result.
+template <typename T, typename Join>
+RAYDET_BODY T over_lanes(T value, [[maybe_unused]] const Join& join) {
+#ifdef __CUDA_ARCH__
+  for (int other = kLanes / 2; other > 0; other /= 2) value = join(value, __shfl_xor_sync(0xffffffffu, value, other));
+#endif
+  return value;
+}
+
 // Several sums at once, added up in the same order every time.
 template <int num, typename T>
 class Sums {
@@ -46,10 +55,7 @@ class Sums {
     for (int k = 0; k < num; ++k) {
       T sum = 0;
       for (int64_t j = 0; j < kWidth; ++j) sum += parts_[k][j];
-#ifdef __CUDA_ARCH__
-      for (int other = kLanes / 2; other > 0; other /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, other);
-#endif
-      sums[k] = sum;
+      sums[k] = over_lanes(sum, [](T a, T b) { return a + b; });
     }
   }
 

@@ -19,11 +19,11 @@ struct Window {
   RAYDET_BODY int64_t out_width() const { return width * scale; }
   RAYDET_BODY int64_t area() const { return cells() * scale * scale; }
   RAYDET_BODY int64_t taps() const { return kernel * kernel; }
-  RAYDET_BODY int64_t group_channels() const { return channels / groups; }
+  RAYDET_BODY int64_t group_channels() const { return quotient(channels, groups); }
 
   // The first weight of the group of a channel, for pixel 0 of the larger map; the next one is `area()` further on.
   RAYDET_BODY int64_t weights(int64_t image, int64_t channel) const {
-    return (image * groups + channel / group_channels()) * taps() * area();
+    return (image * groups + quotient(channel, group_channels())) * taps() * area();
   }
 
   // The place of a channel of a pixel in maps of so many pixels, and the steps from there.
@@ -51,12 +51,13 @@ struct Reassembly {
     const Window& w = window;
     const T* mask = masks + w.weights(image, channel) + row * w.out_width() + column;
     const T* cells = features + w.place(image, 0, channel, w.cells());
+    const int64_t top = quotient(row, w.scale) - w.kernel / 2, left = quotient(column, w.scale) - w.kernel / 2;
     T sum[kWidth] = {};
     for (int64_t i = 0; i < w.kernel; ++i) {
-      const int64_t y = row / w.scale + i - w.kernel / 2;
+      const int64_t y = top + i;
       if (y < 0 || y >= w.height) continue;
       for (int64_t j = 0; j < w.kernel; ++j) {
-        const int64_t x = column / w.scale + j - w.kernel / 2;
+        const int64_t x = left + j;
         if (x < 0 || x >= w.width) continue;
         add_scaled(sum, mask[(i * w.kernel + j) * w.area()], cells + (y * w.width + x) * w.pixel_step());
       }
@@ -85,7 +86,8 @@ struct FeatureGradient {
         const int64_t x = column - j + w.kernel / 2;
         if (x < 0 || x >= w.width) continue;
         for (int64_t part = 0; part < w.scale * w.scale; ++part) {
-          const int64_t pixel = (y * w.scale + part / w.scale) * w.out_width() + x * w.scale + part % w.scale;
+          const Parts at = divide(part, w.scale);
+          const int64_t pixel = (y * w.scale + at.whole) * w.out_width() + x * w.scale + at.rest;
           add_scaled(sum, mask[(i * w.kernel + j) * w.area() + pixel], cells + pixel * w.pixel_step());
         }
       }
@@ -103,8 +105,9 @@ struct MaskGradient {
 
   RAYDET_BODY void operator()(int64_t image, int64_t group, int64_t tap, int64_t pixel) const {
     const Window& w = window;
-    const int64_t y = pixel / w.out_width() / w.scale + tap / w.kernel - w.kernel / 2;
-    const int64_t x = pixel % w.out_width() / w.scale + tap % w.kernel - w.kernel / 2;
+    const Parts row = divide(pixel, w.out_width()), from = divide(tap, w.kernel);
+    const int64_t y = quotient(row.whole, w.scale) + from.whole - w.kernel / 2;
+    const int64_t x = quotient(row.rest, w.scale) + from.rest - w.kernel / 2;
     const bool inside = y >= 0 && y < w.height && x >= 0 && x < w.width;
     const int64_t channel = group * w.group_channels();
     const T* a = upstream + w.place(image, pixel, channel, w.area());
@@ -121,8 +124,9 @@ struct MaskGradient {
 
 #ifdef __CUDACC__
   RAYDET_BODY void operator()(int64_t index) const {
-    const int64_t taps = window.taps(), plane = index / window.area();
-    (*this)(plane / taps / window.groups, plane / taps % window.groups, plane % taps, index % window.area());
+    const Parts plane = divide(index, window.area()), tap = divide(plane.whole, window.taps());
+    const Parts group = divide(tap.whole, window.groups);
+    (*this)(group.whole, group.rest, tap.rest, plane.rest);
   }
 #else
   // All weights of a pixel in turn, as they share the pixel and most of the features.
@@ -150,8 +154,8 @@ struct EveryPixel {
   Body body;
 
   RAYDET_BODY void operator()(int64_t index) const {
-    const int64_t pixel = index % (height * width), plane = index / (height * width);
-    body(Width<1>{}, plane / channels, pixel / width, pixel % width, plane % channels, out + index, 1);
+    const Parts row = divide(index, width), plane = divide(row.whole, height), image = divide(plane.whole, channels);
+    body(Width<1>{}, image.whole, plane.rest, row.rest, image.rest, out + index, 1);
   }
 };
 

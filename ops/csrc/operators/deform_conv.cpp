@@ -46,11 +46,12 @@ struct Layout {
         deform_groups(positions.size(3)), groups(groups),
         piece(std::gcd(channels / groups, channels / deform_groups)) {}
 
-  RAYDET_BODY int64_t per_deform_group() const { return channels / deform_groups; }
+  RAYDET_BODY int64_t per_deform_group() const { return quotient(channels, deform_groups); }
 
   RAYDET_BODY int64_t column(int64_t row, int64_t channel) const {
-    const int64_t per_group = channels / groups;
-    return (channel / per_group * rows + row) * per_group + channel % per_group;
+    const int64_t per_group = quotient(channels, groups);
+    const Parts group = divide(channel, per_group);
+    return (group.whole * rows + row) * per_group + group.rest;
   }
 
   // Calls `function(offset, column, count)` for the pieces of a deform group; on the GPU for the channels of a lane.
@@ -87,10 +88,10 @@ struct Sample {
 
   RAYDET_BODY Sample(const Layout& layout, const T* positions, const T* mask, int64_t index)
       : strength(mask[index]), corners(positions[index * 2], positions[index * 2 + 1], layout.height, layout.width) {
-    const int64_t row = index / layout.deform_groups, group = index % layout.deform_groups;
-    const int64_t image = row / layout.samples * layout.height * layout.width;
+    const Parts row = divide(index, layout.deform_groups);
+    const int64_t image = quotient(row.whole, layout.samples) * layout.height * layout.width;
     for (int i = 0; i < 4; ++i) {
-      start[i] = (image + corners.pixel[i]) * layout.channels + group * layout.per_deform_group();
+      start[i] = (image + corners.pixel[i]) * layout.channels + row.rest * layout.per_deform_group();
       weight[i] = corners.weight[i] * strength;
     }
   }
@@ -113,7 +114,8 @@ struct Samples {
 
   template <typename Function>
   RAYDET_BODY void for_pieces(int64_t index, int64_t lane, const Function& function) const {
-    layout.for_pieces(index / layout.deform_groups, index % layout.deform_groups, lane, function);
+    const Parts row = divide(index, layout.deform_groups);
+    layout.for_pieces(row.whole, row.rest, lane, function);
   }
 };
 
@@ -191,7 +193,7 @@ struct Scatter {
   // Adds the channels in [low, high).
   RAYDET_BODY void add(int64_t index, int64_t lane, int64_t low, int64_t high) const {
     const int64_t channels = samples.layout.per_deform_group();
-    const int64_t first = index % samples.layout.deform_groups * channels;
+    const int64_t first = divide(index, samples.layout.deform_groups).rest * channels;
     if (first >= high || first + channels <= low) return;
     const Sample<T> sample = samples[index];
     samples.for_pieces(index, lane, [&](int64_t offset, int64_t column, int64_t count) {

@@ -40,9 +40,7 @@ struct PoolShifted {
     const Place at = place_of(shifted.grid, shifted.channels, index);
     output[index] = 0;
     if (at.plane < 0) return;
-    const auto rows = shifted.axis(at, 0), columns = shifted.axis(at, 1);
-    const Pooled<T> pooled(shifted.input + at.plane, rows, columns, at.row, at.column);
-    if (pooled.inside > 0) output[index] = pooled.sum / (rows.whole * columns.whole);
+    output[index] = mean_of(shifted.input + at.plane, shifted.axis(at, 0), shifted.axis(at, 1), at);
   }
 };
 
@@ -68,7 +66,8 @@ struct OffsetBackward {
 
   RAYDET_BODY void operator()(int64_t index) const {
     const int64_t cells = shifted.cells(), channels = shifted.channels, stride = shifted.grid.limit[1];
-    const int64_t first = index / cells * channels * cells + index % cells;
+    const Parts region = divide(index, cells);
+    const int64_t first = region.whole * channels * cells + region.rest;
     const Place at = place_of(shifted.grid, channels, first);
     T down = 0, across = 0;
     const auto rows = shifted.axis(at, 0), columns = shifted.axis(at, 1);
@@ -87,7 +86,7 @@ struct OffsetBackward {
       }
     }
     const T whole = larger(rows.whole * columns.whole, T(1));
-    T* result = gradient + index / cells * 2 * cells + index % cells;
+    T* result = gradient + region.whole * 2 * cells + region.rest;
     result[0] = across * shifted.reach(columns, 1) / whole;
     result[cells] = down * shifted.reach(rows, 0) / whole;
   }

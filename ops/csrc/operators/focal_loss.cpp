@@ -2,6 +2,7 @@
 #include "../abi/boxing.h"
 #include "../device/blocks.h"
 #include "../device/math.h"
+#include "../device/sums.h"
 
 namespace raydet {
 
@@ -58,19 +59,37 @@ struct SigmoidFocal {
 // Exponentials of the logits of one row below the largest, which are written to `terms` if wanted, and their sum.
 template <typename T, bool kGradient>
 struct Softmax {
-  T largest, sum;
+  T largest, sum = 0;
 
-  RAYDET_BODY Softmax(const T* logits, int64_t num_classes, [[maybe_unused]] T* terms) {
+#ifdef __CUDACC__
+  RAYDET_BODY Softmax(const T* logits, int64_t num_classes, int64_t lane, T* terms) : largest(logits[0]) {
+    for (int64_t i = lane; i < num_classes; i += kLanes) largest = larger(largest, logits[i]);
+    largest = over_lanes(largest, [](T a, T b) { return larger(a, b); });
+    for (int64_t i = lane; i < num_classes; i += kLanes) {
+      const T value = exp_of_negative(logits[i] - largest);
+      if constexpr (kGradient) terms[i] = value;
+      sum += value;
+    }
+    sum = over_lanes(sum, [](T a, T b) { return a + b; });
+  }
+#else
+  Softmax(const T* logits, int64_t num_classes, int64_t, [[maybe_unused]] T* terms) {
     const T top = fold<8>(
         num_classes, logits[0], [](T a, T b) { return larger(a, b); }, [=](int64_t i) { return logits[i]; });
-    const auto term = [=](int64_t i) {
-      const T value = exp_of_negative(logits[i] - top);
-      if constexpr (kGradient) terms[i] = value;
-      return value;
-    };
+    // In blocks that stay in the first cache: a loop that only stores vectorises as a whole.
+    constexpr int64_t kBlock = 128;
+    [[maybe_unused]] T space[kBlock];
+    for (int64_t first = 0; first < num_classes; first += kBlock) {
+      const int64_t count = smaller(kBlock, num_classes - first);
+      T* block = space;
+      if constexpr (kGradient) block = terms + first;
+#pragma GCC ivdep
+      for (int64_t i = 0; i < count; ++i) block[i] = exp_of_negative(logits[first + i] - top);
+      sum += fold<8>(count, T(0), [](T a, T b) { return a + b; }, [=](int64_t i) { return block[i]; });
+    }
     largest = top;
-    sum = fold<8>(num_classes, T(0), [](T a, T b) { return a + b; }, term);
   }
+#endif
 };
 
 // The loss of every row, or its gradient. A row without a class of its own, such as background, has no loss.
@@ -84,24 +103,25 @@ struct SoftmaxFocal {
   int64_t num_classes;
   T gamma, alpha;
 
-  RAYDET_BODY void operator()(int64_t i) const {
+  RAYDET_BODY void operator()(int64_t i, int64_t lane) const {
     const int64_t label = target[i], width = kGradient ? num_classes : 1;
     const T* row = logits + i * num_classes;
     T* out = result + i * width;
     if (label < 0 || label >= num_classes) {
-      for (int64_t column = 0; column < width; ++column) out[column] = 0;
+      for (int64_t column = lane; column < width; column += kLanes) out[column] = 0;
       return;
     }
-    const Softmax<T, kGradient> softmax(row, num_classes, out);
+    const Softmax<T, kGradient> softmax(row, num_classes, lane, out);
     const T log_hit = smaller(row[label] - softmax.largest - std::log(softmax.sum), T(0));
     const T hit = exp_of_negative(log_hit), miss = 1 - hit, factor = weight ? weight[i] * alpha : alpha;
     const T focus = factor * std::pow(miss, gamma);
     if constexpr (kGradient) {
       const T bend = miss > 0 ? focus * gamma / miss * hit * log_hit : T(0);
       const T slope = upstream[i] * (bend - focus), share = -slope / softmax.sum;  // slope in the logarithm of `hit`
-      for (int64_t column = 0; column < num_classes; ++column) out[column] *= share;
-      out[label] += slope;
-    } else {
+      for (int64_t column = lane; column < num_classes; column += kLanes) {
+        out[column] = out[column] * share + (column == label ? slope : T(0));
+      }
+    } else if (lane == 0) {
       out[0] = -focus * log_hit;
     }
   }
@@ -153,7 +173,7 @@ static Tensor softmax(const Given& given) {
   const Tensor& input = given.input;
   const Tensor result = given.upstream ? input.empty_like() : input.empty({input.size(0)}, input.dtype());
   given.dispatch<SoftmaxFocal>(
-      result, [&](const auto& body) { launch(result, input.size(0), input.size(1) * 40, body); });
+      result, [&](const auto& body) { launch_lanes(result, input.size(0), input.size(1) * 40, body); });
   return result;
 }
 

@@ -30,15 +30,20 @@ struct Corners {
 
 // A map in the sequence of cells; empty if it would reach beyond the values that there are.
 struct Level {
-  int64_t height, width, start;
+  int64_t height = 0, width = 0, start = 0;
 
-  RAYDET_BODY Level(const int64_t* shapes, int64_t level, int64_t cells) : height(0), width(0), start(0) {
-    for (int64_t i = 0; i <= level; ++i) {
-      start += height * width;
-      height = shapes[2 * i];
-      width = shapes[2 * i + 1];
-      if (height < 0 || width < 0 || start > cells || (width > 0 && height > (cells - start) / width)) height = width = 0;
-    }
+  Level() = default;
+
+  RAYDET_BODY Level(const int64_t* shapes, int64_t level, int64_t cells) {
+    for (int64_t i = 0; i <= level; ++i) advance(shapes + 2 * i, cells);
+  }
+
+  // Becomes the next map, of this shape.
+  RAYDET_BODY void advance(const int64_t* shape, int64_t cells) {
+    start += height * width;
+    height = shape[0];
+    width = shape[1];
+    if (height < 0 || width < 0 || (width > 0 && height > quotient(cells - start, width))) height = width = 0;
   }
 };
 
@@ -51,7 +56,8 @@ struct Attention {
 
   // First channel of the first cell, for the image and head of a row of (N, Q, M).
   RAYDET_BODY int64_t origin(int64_t row) const {
-    return (row / (queries * heads) * cells * heads + row % heads) * channels;
+    const Parts query = divide(row, heads);
+    return (quotient(query.whole, queries) * cells * heads + query.rest) * channels;
   }
 
   RAYDET_BODY Corners<T> corners(int64_t point, const Level& level) const {
@@ -63,8 +69,9 @@ struct Attention {
   RAYDET_BODY void operator()(Width<kWidth>, int64_t row, int64_t first) const {
     T sum[kWidth] = {};
     int64_t point = row * levels * points;
+    Level level;
     for (int64_t l = 0; l < levels; ++l) {
-      const Level level(shapes, l, cells);
+      level.advance(shapes + 2 * l, cells);
       const T* map = value + origin(row) + level.start * heads * channels + first;
       for (int64_t p = 0; p < points; ++p, ++point) {
         const Corners<T> around = corners(point, level);
@@ -94,7 +101,7 @@ struct AttentionGradient {
   template <typename Blocks>
   RAYDET_BODY Slopes operator()(int64_t point, const Level& level, const Blocks& blocks) const {
     const Attention<T>& a = attention;
-    const int64_t row = point / (a.levels * a.points), map = a.origin(row) + level.start * a.heads * a.channels;
+    const int64_t row = quotient(point, a.levels * a.points), map = a.origin(row) + level.start * a.heads * a.channels;
     const Corners<T> around = a.corners(point, level);
     Slopes slopes{};
     for (int k = 0; k < 4; ++k) {
@@ -133,7 +140,8 @@ struct PointLanes {
 
   __device__ void operator()(int64_t index) const {
     const int64_t point = index / 8, lane = index % 8, points = body.attention.points;
-    const Level level(body.attention.shapes, point / points % body.attention.levels, body.attention.cells);
+    const int64_t l = divide(quotient(point, points), body.attention.levels).rest;
+    const Level level(body.attention.shapes, l, body.attention.cells);
     auto slopes = body(point, level, [&](const T* value, const T* upstream, T* gradient, T factor) {
       T dot = 0;
       for (int64_t c = lane; c < body.attention.channels; c += 8) {

@@ -62,8 +62,8 @@ struct Paste {
 
   // One pixel: what a thread of a GPU does.
   RAYDET_BODY void operator()(int64_t index) const {
-    const int64_t x = index % image_width, y = index / image_width % image_height;
-    const int64_t mask = index / (image_width * image_height);
+    const Parts row = divide(index, image_width), plane = divide(row.whole, image_height);
+    const int64_t x = row.rest, y = plane.rest, mask = plane.whole;
     const Stretch<T> down = rows(mask), across = columns(mask);
     if (y < down.first() || y >= down.last() || x < across.first() || x >= across.last()) return;
     const Blend<T> a = down.blend(y), b = across.blend(x);

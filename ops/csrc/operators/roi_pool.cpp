@@ -35,16 +35,18 @@ struct PoolCell {
   int64_t channels;
 
   RAYDET_BODY int64_t find(int64_t index) const {
-    const int64_t column = index % grid.cells[1], row = index / grid.cells[1] % grid.cells[0];
-    const int64_t pooled = index / (grid.cells[1] * grid.cells[0]), region = pooled / channels;
-    const int64_t image = grid.image(region), stride = grid.limit[1];
+    const Parts rows = divide(index, grid.cells[1]), planes = divide(rows.whole, grid.cells[0]);
+    const Parts regions = divide(planes.whole, channels);
+    const int64_t image = grid.image(regions.whole), stride = grid.limit[1];
     if (image < 0) return -1;
-    const int64_t start = (image * channels + pooled % channels) * grid.limit[0] * stride;
-    const Span y = span_of(grid, region, 0, row), x = span_of(grid, region, 1, column);
+    const int64_t start = (image * channels + regions.rest) * grid.limit[0] * stride;
+    const Span y = span_of(grid, regions.whole, 0, planes.rest), x = span_of(grid, regions.whole, 1, rows.rest);
     int64_t best = -1;
+    T largest = 0;
     for (int64_t i = start + y.low * stride; i < start + y.high * stride; i += stride) {
       for (int64_t j = x.low; j < x.high; ++j) {
-        if (best < 0 || input[i + j] > input[best]) best = i + j;
+        const T value = input[i + j];
+        if (best < 0 || value > largest) best = i + j, largest = value;
       }
     }
     return best;

@@ -16,8 +16,9 @@ struct TimeShift {
   };
 
   RAYDET_BODY Row row(int64_t i) const {
-    const int64_t channel = i % channels, frame = i / channels % frames, clip = i / channels / frames;
-    const int64_t moved = shift[clip * groups + channel / (channels / groups)];
+    const Parts of_channel = divide(i, channels), of_frame = divide(of_channel.whole, frames);
+    const int64_t channel = of_channel.rest, frame = of_frame.rest, clip = of_frame.whole;
+    const int64_t moved = shift[clip * groups + quotient(channel, quotient(channels, groups))];
     // Compared before it is subtracted: a shift may be any number.
     const bool stays = moved > -frames && moved < frames;
     const int64_t source = stays ? frame - direction * moved : -1;
