@@ -107,13 +107,13 @@ def run_ray(case: str, images: int) -> dict[str, float]:
     import ray
 
     from raydet.distributed.rows import ActorPool
-    from raydet.distributed.settings import CLUSTER_SETTINGS, environment_defaults
+    from raydet.distributed.settings import CLUSTER_SETTINGS
     from raydet.distributed.stream import StreamCarrier
 
     start = time.monotonic()
     settings = {**CLUSTER_SETTINGS, "RAY_raylet_start_wait_time_s": "180", "RAY_AUTH_MODE": "disabled"}
-    with environment_defaults(settings):
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    os.environ.update(settings)  # here as in a worker, which has them from the cluster
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     started = time.monotonic() - start
     pool = ActorPool(size=2)
     # The stream goes on after the epochs that count, so that it reads ahead at their ends as at their beginnings.

@@ -22,7 +22,7 @@ from raydet.datasets.lvis import LVISDataset, LVISV05Dataset, LVISV1Dataset
 from raydet.datasets.multi_image import MultiImageMixDataset
 from raydet.datasets.objects365 import Objects365V1Dataset, Objects365V2Dataset
 from raydet.datasets.open_images import OpenImagesChallengeDataset, OpenImagesDataset
-from raydet.datasets.parcel import Parcel, read_parcel
+from raydet.datasets.parcel import Container, unload
 from raydet.datasets.parquet import ParquetDataset
 from raydet.datasets.parquet_writer import write_parquet
 from raydet.datasets.pipelines import get_loading_pipeline, replace_ImageToTensor
@@ -58,6 +58,7 @@ __all__ = [
     "CocoDataset",
     "CocoPanopticDataset",
     "ConcatDataset",
+    "Container",
     "CustomDataset",
     "DeepFashionDataset",
     "DistributedGroupSampler",
@@ -78,7 +79,6 @@ __all__ = [
     "OccludedSeparatedCocoDataset",
     "OpenImagesChallengeDataset",
     "OpenImagesDataset",
-    "Parcel",
     "ParquetDataset",
     "RepeatDataset",
     "VOCDataset",
@@ -98,10 +98,10 @@ __all__ = [
     "make_plan",
     "pack",
     "plan_normalization",
-    "read_parcel",
     "replace_ImageToTensor",
     "sample_seed",
     "to_device",
+    "unload",
     "unpack",
     "without_normalization",
     "write_parquet",

@@ -1,4 +1,4 @@
-"""Batches side by side in one flat buffer, the form in which they cross from one process to another."""
+"""Batches in flat buffers, the form in which they cross from one process to another."""
 
 from __future__ import annotations
 
@@ -10,48 +10,88 @@ import numpy as np
 from raydet.datasets.wire import Columns, pack, unpack
 
 Span = tuple[str, int, int]
-Entry = tuple[int, int, dict[str, Span]]
-"""Where a batch starts and ends, and (dtype, offset from its start, length) of each of its columns."""
+Entry = tuple[int, dict[str, Span]]
+"""Bytes of a batch, and (dtype, offset, length) of each of its columns; plain enough for JSON."""
 
 _ALIGNMENT = 64
+_SPARE = 1.25  # batches differ in size
 
 
 class Parcel:
-    """Packed batches, ready to be written into a buffer of `size` bytes.
+    """A packed batch, ready to be written into a buffer of `size` bytes.
 
     Args:
-        batches: from `collate`.
+        batch: from `collate`.
 
     Attributes:
-        index: one `Entry` per batch, plain enough for JSON; `read_parcel` needs it.
         size: bytes.
+        entry: what `read_parcel` needs.
 
     Raises:
-        TypeError: a batch holds something that has no place in columns.
+        TypeError: the batch holds something that has no place in columns.
     """
 
-    def __init__(self, batches: Iterable[Mapping[str, Any]]) -> None:
-        self._columns = [pack(batch) for batch in batches]
-        self.index: list[Entry] = []
+    def __init__(self, batch: Mapping[str, Any]) -> None:
+        self._columns = pack(batch)
+        self._spans: dict[str, Span] = {}
         self.size = 0
-        for columns in self._columns:
-            start, spans = self.size, {}
-            for name, column in columns.items():
-                spans[name] = (column.dtype.str, self.size - start, len(column))
-                self.size += -(-column.nbytes // _ALIGNMENT) * _ALIGNMENT
-            self.index.append((start, self.size, spans))
+        for name, column in self._columns.items():
+            self._spans[name] = (column.dtype.str, self.size, len(column))
+            self.size += -(-column.nbytes // _ALIGNMENT) * _ALIGNMENT
+        self.entry: Entry = (self.size, self._spans)
 
     def write(self, buffer: np.ndarray) -> None:
-        """Copy the batches into `buffer`, `(size or more,)` uint8."""
-        for columns, (start, end, spans) in zip(self._columns, self.index, strict=True):
-            for name, target in _views(buffer[start:end], spans).items():
-                target[:] = columns[name]
+        """Copy the batch into `buffer`, `(size or more,)` uint8."""
+        for name, target in _views(buffer, self._spans).items():
+            target[:] = self._columns[name]
 
 
-def read_parcel(buffer: np.ndarray, index: Sequence[Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """The batches of a parcel, each copied out of the buffer when its turn comes."""
-    for start, end, spans in index:
-        yield unpack(_views(np.array(buffer[start:end]), spans))
+class Container:
+    """Memory that parcels are put into side by side, again and again.
+
+    New pages cost as much processor time as a copy, so that a batch is let go before the next one is made, and the
+    memory is never given back.
+    """
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.uint8)
+
+    def fill(self, batches: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, list[Entry]]:
+        """The memory with the batches in it, good until the next call, and the index that `unload` needs.
+
+        Raises:
+            TypeError: a batch holds something that has no place in columns.
+        """
+        index: list[Entry] = []
+        end = 0
+        for batch in batches:
+            parcel = Parcel(batch)
+            start, end = end, end + parcel.size
+            self._grow(end, start)
+            parcel.write(self._memory[start:end])
+            index.append(parcel.entry)
+        return self._memory[:end], index
+
+    def _grow(self, size: int, kept: int) -> None:
+        if len(self._memory) >= size:
+            return
+        memory = np.empty(int(size * _SPARE), np.uint8)
+        memory[:kept] = self._memory[:kept]
+        self._memory = memory
+
+
+def read_parcel(buffer: np.ndarray, entry: Sequence[Any]) -> dict[str, Any]:
+    """The batch at the beginning of `buffer`, copied out of it."""
+    size, spans = entry
+    return unpack(_views(np.array(buffer[:size]), spans))
+
+
+def unload(buffer: np.ndarray, index: Iterable[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """The batches of a container, each copied out of `buffer` when its turn comes."""
+    start = 0
+    for entry in index:
+        yield read_parcel(buffer[start:], entry)
+        start += entry[0]
 
 
 def _views(buffer: np.ndarray, spans: Mapping[str, Sequence[Any]]) -> Columns:

@@ -57,14 +57,14 @@ class SlabWriter:
         if worker is None or number is None:
             return batch
         try:
-            parcel = Parcel([batch])
+            parcel = Parcel(batch)
         except TypeError:  # a field of a user's own that torch may know how to send
             return batch
         memory = self._grown(number, parcel.size + _HEADER)
         slab = self._slabs[number]
         parcel.write(slab.numpy()[_HEADER:])
         slab[0] = 1
-        return FilledSlab(self._post, worker.id, number, memory, parcel.index)
+        return FilledSlab(self._post, worker.id, number, memory, parcel.entry)
 
     def _grown(self, number: int, size: int) -> Tensor | None:
         """New memory for a slab that is too small."""
@@ -80,10 +80,10 @@ class FilledSlab:
 
     _slab: Tensor | None = None  # only in the training process
 
-    def __init__(self, post: int, worker: int, number: int, memory: Tensor | None, index: list[Entry]) -> None:
+    def __init__(self, post: int, worker: int, number: int, memory: Tensor | None, entry: Entry) -> None:
         self._post = post
         self._place = (worker, number, memory)
-        self._index = index
+        self._entry = entry
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -92,7 +92,7 @@ class FilledSlab:
     def open(self) -> dict[str, Any]:
         """The batch in memory of its own."""
         assert self._slab is not None
-        (batch,) = read_parcel(self._slab.numpy()[_HEADER:], self._index)
+        batch = read_parcel(self._slab.numpy()[_HEADER:], self._entry)
         self.__del__()
         return batch
 

@@ -36,7 +36,7 @@ class ActorPool:
     size: int = 1
     cpus: float = 1.0
     label_selector: Mapping[str, str] | None = None
-    bytes_in_flight: int = 256 * 1024**2
+    bytes_in_flight: int = 512 * 1024**2
 
     def sharing_cpus(self) -> ActorPool:
         """The same pool with next to no CPUs of its own, for work that others wait for meanwhile."""

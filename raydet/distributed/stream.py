@@ -14,10 +14,10 @@ from raydet.datasets import (
     BadSampleCounter,
     BadSamplePolicy,
     BatchReader,
+    Container,
     Draw,
     IndexPlan,
-    Parcel,
-    read_parcel,
+    unload,
 )
 from raydet.datasets.multi_image import skipped_types
 from raydet.distributed.rows import ActorPool, Columns, Row, RowStream
@@ -27,9 +27,12 @@ Records = Sequence[Mapping[str, Any]]
 Position = tuple[int, int]
 """Epoch and batch."""
 
-SAMPLES_PER_ROW = 16
+SAMPLES_PER_ROW = 32
 """Ray Data takes about ten milliseconds of processor time for a row, as much as two images, so a row holds several
 batches; samples that travel as float32 are four times as large, so that a quarter of them makes a row."""
+
+BYTES_IN_FLIGHT_PER_SAMPLE = 2**24
+"""A few times an image of 1333x800: where fewer bytes may be in flight, rows are shorter, so that all actors work."""
 
 
 class StreamCarrier:
@@ -102,7 +105,8 @@ class StreamCarrier:
             return
         self.close()
         reader = BatchReader(self.dataset, self._bad_samples, self._defer_normalization)
-        length = max(1, SAMPLES_PER_ROW // (1 if reader.norm_spec else 4) // self.plan.samples_per_batch)
+        samples = min(SAMPLES_PER_ROW, self._pool.bytes_in_flight // BYTES_IN_FLIGHT_PER_SAMPLE)
+        length = max(1, samples // (1 if reader.norm_spec else 4) // self.plan.samples_per_batch)
         # Held here, so that an actor that is started again finds it.
         self._reader = ray.put(self._arrays.pack(reader))
         self._arrays.adopt(self.dataset)
@@ -157,23 +161,20 @@ class _Reader:
         torch.set_num_threads(1)  # actors are the parallelism
         cv2.setNumThreads(0)
         self._reader: BatchReader = unpack(ray.get(reader))
-        self._payload = np.empty(0, np.uint8)
+        self._container = Container()
 
     def __call__(self, row: Row) -> Columns:
         draws = [Draw(int(index), int(seed)) for index, seed in row["draws"]]
         ends = np.cumsum(row["sizes"]).tolist()
-        parcel = Parcel(self._reader(draws[start:end]) for start, end in zip([0, *ends], ends, strict=False))
-        if len(self._payload) < parcel.size:
-            self._payload = np.empty(parcel.size, np.uint8)
-        # Filled again and again, since new pages cost as much as the copy: a row is in the object store when the next
-        # one is asked for.
-        payload = self._payload[: parcel.size]
-        parcel.write(payload)
-        index = np.frombuffer(json.dumps(parcel.index).encode(), np.uint8)
+        # Used again and again: a row is in the object store when the next one is asked for.
+        payload, entries = self._container.fill(
+            self._reader(draws[start:end]) for start, end in zip([0, *ends], ends, strict=False)
+        )
+        index = np.frombuffer(json.dumps(entries).encode(), np.uint8)
         return {"positions": row["positions"].reshape(-1), "index": index, "payload": payload}
 
 
 def _open(columns: Columns) -> Iterator[tuple[Position, dict[str, Any]]]:
     """The batches of a row with their positions."""
     positions = [(int(epoch), int(batch)) for epoch, batch in columns["positions"].reshape(-1, 2)]
-    return zip(positions, read_parcel(columns["payload"], json.loads(columns["index"].tobytes())), strict=True)
+    return zip(positions, unload(columns["payload"], json.loads(columns["index"].tobytes())), strict=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from raydet.datasets import IndexPlan, LoaderCarrier, Parcel, read_parcel
+from raydet.datasets import Container, IndexPlan, LoaderCarrier, unload
 from raydet.datasets.multi_image import MultiImageMixDataset
 
 BATCHES = [
@@ -17,17 +16,23 @@ BATCHES = [
 ]
 
 
-def test_batches_of_a_parcel_come_back_with_memory_of_their_own() -> None:
-    parcel = Parcel(BATCHES)
-    buffer = np.zeros(parcel.size + 10, np.uint8)
-    parcel.write(buffer)
-    first, second = read_parcel(buffer, parcel.index)
+def test_batches_of_a_container_come_back_with_memory_of_their_own() -> None:
+    buffer, index = Container().fill(BATCHES)
+    first, second = unload(buffer, index)
     buffer[:] = 255
     assert torch.equal(first["img"], BATCHES[0]["img"])
     assert [len(each) for each in first["gt_labels"]] == [2, 0]
     assert second["img_metas"] == BATCHES[1]["img_metas"]
     second["img"].add_(1)
     assert (second["img"] == 10).all()
+
+
+def test_container_is_filled_again() -> None:
+    container = Container()
+    container.fill(BATCHES * 3)
+    buffer, index = container.fill(BATCHES[1:])
+    (batch,) = unload(buffer, index)
+    assert torch.equal(batch["img"], BATCHES[1]["img"])
 
 
 def test_loader_fills_the_same_slabs_again(make_coco) -> None:
