@@ -91,6 +91,9 @@ class AutoAssignHead(FcosBoxes, DenseHead):
         **kwargs: see `FcosBoxes` and `DenseHead`.
     """
 
+    conv_cls: nn.Module
+    conv_reg: nn.Module
+
     def __init__(
         self,
         *args: Any,

@@ -32,7 +32,7 @@ def probable(losses: Tensor, owner: Tensor, level: Tensor, topk: int, covariance
     if len(losses) == 0:
         return kept
     best = (places(losses, owner * (level.max() + 1) + level) < topk).nonzero().squeeze(1)
-    row = owner[best].unique(return_inverse=True)[1]
+    _, row = torch.unique(owner[best], return_inverse=True)
     column = places(losses[best], row)
     # Many steps over few numbers: on the CPU, in the precision that the end of the fit needs.
     table = torch.full((int(row.max()) + 1, int(column.max()) + 1), torch.inf, dtype=torch.float64)

@@ -37,7 +37,7 @@ class NASFCOSHead(FcosBoxes, DenseHead):
     """
 
     def __init__(self, *args: Any, init_cfg: Any = None, **kwargs: Any) -> None:
-        super().__init__(*args, init_cfg=INIT if init_cfg is None else init_cfg, **kwargs)
+        super().__init__(*args, **{**kwargs, "init_cfg": INIT if init_cfg is None else init_cfg})
 
     def tower(self) -> nn.Module:
         channels = (self.in_channels, *3 * (self.feat_channels,))

@@ -27,7 +27,7 @@ class PointTowers:
         loss_bbox: part or dict.
         bbox_coder: part or dict.
         point_offset: where the point of a cell is, in cells.
-        **kwargs: see `DenseHead`.
+        **kwargs: see `DenseHead`; an `anchor_generator` stands in for the points.
     """
 
     learns_in_padding = True
@@ -55,7 +55,7 @@ class PointTowers:
         self.last_conv_cfg = {"type": "DCNv2"} if dcn_on_last_conv else None
         points = {"type": "MlvlPointGenerator", "strides": strides, "offset": point_offset}
         parts = {"loss_cls": loss_cls, "loss_bbox": loss_bbox, "bbox_coder": bbox_coder, "anchor_generator": points}
-        super().__init__(num_classes, in_channels, stacked_convs=stacked_convs, **parts, **kwargs)  # type: ignore[call-arg]
+        super().__init__(num_classes, in_channels, stacked_convs=stacked_convs, **{**parts, **kwargs})  # type: ignore[call-arg]
 
     def towers(self) -> dict[str, nn.Module]:
         """One tower for classes, one for boxes."""
