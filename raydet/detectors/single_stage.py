@@ -62,6 +62,10 @@ class OneHead:
         found: Detections = self.bbox_head.predict_augmented(feats, [batch.metas[0] for batch in batches], rescale)
         return found
 
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the head in which epoch it learns; some change what they learn along a run."""
+        self.bbox_head.epoch = epoch
+
     def forward_dummy(self, img: Tensor) -> Any:
         """What the head returns for images."""
         return self.bbox_head(self.features(img))
