@@ -43,7 +43,7 @@ class AssociativeEmbeddingLoss(nn.Module):
 
 def _pull_push(top_left: Tensor, bottom_right: Tensor, match: Sequence[tuple[Corner, Corner]]) -> tuple[Tensor, Tensor]:
     if len(match) == 0:
-        nothing = top_left.sum() * 0
+        nothing = (top_left.sum() + bottom_right.sum()) * 0
         return nothing, nothing
     corners = torch.as_tensor(match, device=top_left.device)
     first = top_left[0, corners[:, 0, 0], corners[:, 0, 1]]
