@@ -25,7 +25,8 @@ def _plain(value: Tensor, spatial_shapes: Tensor, sampling_locations: Tensor, at
         for i, (level, shape) in enumerate(zip(maps, shapes, strict=True))
     ]
     weights = attention_weights.transpose(1, 2).flatten(0, 1).flatten(2).unsqueeze(1)  # (N M, 1, Q, L P)
-    out = (torch.cat(sampled, dim=3) * weights).sum(3) if sampled else value.new_zeros(len(grids), num_channels, num_queries)
+    nothing = value.new_zeros(len(grids), num_channels, num_queries)
+    out = (torch.cat(sampled, dim=3) * weights).sum(3) if sampled else nothing
     return out.view(num_images, num_heads * num_channels, num_queries).transpose(1, 2).contiguous()
 
 

@@ -91,7 +91,7 @@ def _forward_on_cuda(
     groups: int,
     deform_groups: int,
 ) -> Tensor:
-    """torchvision's kernel, which lays out columns without copies of the image and of the positions."""
+    """The kernel of torchvision, which lays out columns without copies of the image and of the positions."""
     if len(input) == 0:
         return input.new_empty(0, len(weight), *offset.shape[2:])
     shifts = offset.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)  # out of sight, as with ours

@@ -130,7 +130,6 @@ class OpContract:
         for one, many in zip(*results, strict=True):
             torch.testing.assert_close(one, many, rtol=self.thread_tolerance, atol=self.thread_tolerance)
 
-
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
     def test_gpu_gives_what_the_cpu_gives(self, dtype):

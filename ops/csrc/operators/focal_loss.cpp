@@ -112,9 +112,10 @@ struct SoftmaxFocal {
       return;
     }
     const Softmax<T, kGradient> softmax(row, num_classes, lane, out);
-    const T log_hit = smaller(row[label] - softmax.largest - std::log(softmax.sum), T(0));
-    const T hit = exp_of_negative(log_hit), miss = 1 - hit, factor = weight ? weight[i] * alpha : alpha;
-    const T focus = factor * std::pow(miss, gamma);
+    const T below = row[label] - softmax.largest, log_hit = smaller(below - std::log(softmax.sum), T(0));
+    const T hit = smaller(exp_of_negative(below) / softmax.sum, T(1)), miss = 1 - hit;
+    const T factor = weight ? weight[i] * alpha : alpha;
+    const T focus = factor * (gamma == 2 ? miss * miss : std::pow(miss, gamma));  // 2 is what nearly everybody takes
     if constexpr (kGradient) {
       const T bend = miss > 0 ? focus * gamma / miss * hit * log_hit : T(0);
       const T slope = upstream[i] * (bend - focus), share = -slope / softmax.sum;  // slope in the logarithm of `hit`
