@@ -106,10 +106,25 @@ def test_nothing_found_is_no_mask(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_losses_are_float32_under_mixed_precision(name: str) -> None:
+def test_losses_and_masks_are_sound_under_mixed_precision(name: str) -> None:
+    head = make(name)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        losses = make(name).loss(feats(), batch(2))
+        losses, found = head.loss(feats(), batch(2)), head.predict(feats(), metas())
     assert {value.dtype for value in losses.values()} == {torch.float32}
+    assert {each.scores.dtype for each in found} == {torch.float32}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_network_part_is_exported_and_compiled_whole(name: str) -> None:
+    head, maps = make(name).eval(), feats()
+    with torch.no_grad():
+        expected = head(maps)
+        exported = torch.export.export(head, (maps,), strict=False).module()
+        torch.compiler.reset()
+        compiled = torch.compile(head, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(exported(maps), expected)
+        torch.testing.assert_close(compiled(maps), expected)
 
 
 def test_head_says_that_masks_are_missing() -> None:

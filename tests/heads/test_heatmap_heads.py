@@ -90,6 +90,28 @@ def test_predictions_are_sorted_and_scaled_back(name: str) -> None:
     torch.testing.assert_close(scaled[0].boxes, plain[0].boxes / 2)
 
 
+@pytest.mark.parametrize("name", SETTINGS)
+def test_losses_and_detections_are_float32_under_mixed_precision(name: str) -> None:
+    head = make(name)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses, found = head.loss(feats(name), batch(2)), head.predict(feats(name), metas())
+    assert {value.dtype for value in losses.values()} == {torch.float32}
+    assert {value.dtype for each in found for value in (each.boxes, each.scores)} == {torch.float32}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_network_part_is_exported_and_compiled_whole(name: str) -> None:
+    head, maps = make(name).eval(), feats(name)
+    with torch.no_grad():
+        expected = head(maps)
+        exported = torch.export.export(head, (maps,), strict=False).module()
+        torch.compiler.reset()
+        compiled = torch.compile(head, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(exported(maps), expected)
+        torch.testing.assert_close(compiled(maps), expected)
+
+
 def test_border_of_a_padded_image_is_taken_off() -> None:
     name = "CenterNetHead"
     head = make(name)
