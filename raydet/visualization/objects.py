@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle_tools
 
-from raydet.structures import Detections
+from raydet.structures import BitmapMasks, Detections
 from raydet.structures.masks import encode_bitmaps
 
 
@@ -53,7 +53,8 @@ def objects_from_result(result: Any, score_thr: float = 0.0) -> Objects:
 
     Args:
         result: K arrays `(D, 5)`; a pair of them and K lists of masks (bool arrays or RLE; mask scores beside them
-            are left out); an array `(R, 4)` or `(R, 5)` of proposals; or `Detections`.
+            are left out, and boxes that are all zero are laid around the masks); an array `(R, 4)` or `(R, 5)` of
+            proposals; or `Detections`.
         score_thr: in [0, 1]; proposals without scores all stay.
 
     Raises:
@@ -63,7 +64,10 @@ def objects_from_result(result: Any, score_thr: float = 0.0) -> Objects:
     chosen = np.flatnonzero(scores >= score_thr)
     chosen = chosen[np.argsort(scores[chosen], kind="stable")]
     decoded = None if masks is None else [_decoded(masks[i]) for i in chosen]
-    return Objects(boxes[chosen], labels[chosen], scores[chosen], decoded)
+    places = boxes[chosen]
+    if decoded and not places.any():  # of a detector that finds masks alone
+        places = BitmapMasks(decoded, *decoded[0].shape).get_bboxes()
+    return Objects(places, labels[chosen], scores[chosen], decoded)
 
 
 def _columns(result: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any] | None]:

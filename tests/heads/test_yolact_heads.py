@@ -1,4 +1,4 @@
-"""YOLACT: hard negatives, masks mixed from prototypes, a semantic helper."""
+"""YOLACT: hard negatives, masks mixed from prototypes, a semantic map that is learned beside them."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from pycocotools import mask as rle_tools
 
 from raydet.datasets import CocoDataset
 from raydet.visualization import draw_comparison, draw_ground_truth, show_result
+from raydet.visualization.objects import objects_from_result
 
 GRAY = np.full((60, 80, 3), 100, dtype=np.uint8)
 BOX = np.array([[20, 30, 50, 55, 0.9]], dtype=np.float32)
@@ -47,6 +48,12 @@ def test_show_result_of_masks_colours_their_inside_only(form):
     marks = changed(show_result(CLASSES, GRAY, result))
     assert marks[38:47, 28:42].all()
     assert not marks[38:47, 47:49].any()
+
+
+def test_masks_without_boxes_get_boxes_around_them():
+    nowhere = np.array([[0, 0, 0, 0, 0.9]], dtype=np.float32)
+    found = objects_from_result(([NONE, nowhere], [[], [square_mask()]]))
+    assert found.boxes.tolist() == [[25, 35, 45, 50]]
 
 
 def test_show_result_of_proposals_draws_all_of_them():
