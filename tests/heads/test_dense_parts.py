@@ -9,7 +9,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from raydet.heads.dense.candidates import select_candidates, suppress
-from raydet.heads.dense.layout import LevelLayout, flatten_level
+from raydet.heads.dense.layout import LevelLayout, flatten_levels
 from raydet.heads.dense.rpn import RPNHead
 from raydet.heads.settings import DenseTraining, Prediction
 from raydet.structures import Detections
@@ -28,10 +28,17 @@ def test_layout_splits_and_names_levels() -> None:
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 4), st.integers(1, 4))
 def test_flat_index_is_row_column_prior(num_priors: int, dims: int, height: int, width: int) -> None:
     level = torch.arange(num_priors * dims * height * width).view(1, num_priors * dims, height, width).float()
-    flat = flatten_level(level, dims)
+    flat = flatten_levels([level], dims)
     for a in range(num_priors):
         at = (height - 1) * width * num_priors + (width - 1) * num_priors + a
         assert torch.equal(flat[0, at], level[0, a * dims : (a + 1) * dims, height - 1, width - 1])
+
+
+@pytest.mark.parametrize("num_priors", [(2, 2), (2, 1)])
+def test_levels_follow_one_another_on_the_flat_axis(num_priors: tuple[int, int]) -> None:
+    maps = [torch.rand(2, 3 * count, size, size + 1) for count, size in zip(num_priors, (4, 2), strict=True)]
+    flat = flatten_levels(maps, 3)
+    assert torch.equal(flat, torch.cat([flatten_levels([level], 3) for level in maps], dim=1))
 
 
 def test_every_level_has_its_own_contingent_and_ties_go_by_index() -> None:

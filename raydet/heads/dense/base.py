@@ -16,7 +16,7 @@ from raydet.assignment.static_targets import static_targets
 from raydet.assignment.targets import DenseTargets, assign_targets
 from raydet.geometry import anchor_inside_flags
 from raydet.heads.dense.candidates import Candidates, select_candidates, suppress
-from raydet.heads.dense.layout import LevelLayout, flatten_level
+from raydet.heads.dense.layout import LevelLayout, flatten_levels
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.heads.settings import DenseTraining, Prediction, build_assigner_and_sampler, samples
 from raydet.heads.views import scale_of, to_original
@@ -179,7 +179,7 @@ class DenseHead(BaseModule, ABC):
         """Raw maps of `forward` to predictions on the flat axis, with their priors."""
         layout = LevelLayout.of(maps[0], self.prior_generator.num_base_priors)
         values = {
-            predictor.role: torch.cat([flatten_level(level, predictor.dims) for level in levels], dim=1)
+            predictor.role: flatten_levels(levels, predictor.dims)
             for predictor, levels in zip(self._predictors, maps, strict=True)
         }
         first = next(iter(values.values()))

@@ -52,7 +52,11 @@ class LevelLayout:
         return torch.arange(len(self.sizes), device=device).repeat_interleave(counts)
 
 
-def flatten_level(level: Tensor, dims: int) -> Tensor:
-    """One raw map `(N, A*D, H, W)` -> `(N, H*W*A, D)`, in float32 under mixed precision."""
-    flat = level.permute(0, 2, 3, 1).reshape(level.shape[0], -1, dims)
+def flatten_levels(levels: Sequence[Tensor], dims: int) -> Tensor:
+    """Raw maps `(N, A*D, H, W)` of all levels -> `(N, R, D)`, in float32 under mixed precision."""
+    cells = [level.flatten(2).transpose(1, 2) for level in levels]
+    if len({cell.shape[2] for cell in cells}) > 1:  # A differs
+        cells = [cell.reshape(len(cell), -1, dims) for cell in cells]
+    flat = torch.cat(cells, dim=1)
+    flat = flat.reshape(len(flat), -1, dims)
     return flat.float() if flat.dtype in (torch.float16, torch.bfloat16) else flat
