@@ -119,9 +119,8 @@ struct SoftmaxFocal {
     if constexpr (kGradient) {
       const T bend = miss > 0 ? focus * gamma / miss * hit * log_hit : T(0);
       const T slope = upstream[i] * (bend - focus), share = -slope / softmax.sum;  // slope in the logarithm of `hit`
-      for (int64_t column = lane; column < num_classes; column += kLanes) {
-        out[column] = out[column] * share + (column == label ? slope : T(0));
-      }
+      for (int64_t column = lane; column < num_classes; column += kLanes) out[column] *= share;
+      if (label % kLanes == lane) out[label] += slope;  // the lane that wrote this column
     } else if (lane == 0) {
       out[0] = -focus * log_hit;
     }

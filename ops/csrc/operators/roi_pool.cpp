@@ -92,7 +92,7 @@ class PlaneMaxima {
 
   void forward(const T* input, T* output) const {
     parallel_for(grid_.count, channels_ * cells() * 20, [&](int64_t begin, int64_t end) {
-      std::vector<T> row(grid_.limit[1]);
+      Maxima row(grid_.limit[1]);
       for (int64_t i = begin * channels_; i < end * channels_; ++i) pool(input, i, output + i * cells(), row);
     });
   }
@@ -100,15 +100,39 @@ class PlaneMaxima {
   // Every plane belongs to one thread; of equal pixels the first in a cell takes the gradient.
   void backward(const T* input, const T* output, const T* upstream, T* gradient) const {
     parallel_for(channels_, grid_.count * cells() * 40, [&](int64_t begin, int64_t end) {
+      Maxima row(grid_.limit[1]);
       for (int64_t channel = begin; channel < end; ++channel) {
         for (int64_t i = channel; i < grid_.count * channels_; i += channels_) {
-          spread(input, i, output + i * cells(), upstream + i * cells(), gradient);
+          spread(input, i, output + i * cells(), upstream + i * cells(), gradient, row);
         }
       }
     });
   }
 
  private:
+  // The maximum of every column of a few rows, and in which of them it came first: a number of the same width, so that
+  // both are found side by side.
+  struct Maxima {
+    explicit Maxima(int64_t width) : value(width), first(width) {}
+
+    template <bool kWhere>
+    void take(const T* top, int64_t stride, int64_t count, int64_t left, int64_t right) {
+      T *best = value.data(), *place = first.data();
+      for (int64_t c = left; c < right; ++c) best[c] = top[c], place[c] = 0;
+      for (int64_t n = 1; n < count; ++n) {
+        const T* row = top + n * stride;
+#pragma GCC ivdep
+        for (int64_t c = left; c < right; ++c) {
+          // Later rows have larger numbers; written so that every element is stored, which is cheaper than some.
+          if constexpr (kWhere) place[c] = larger(row[c] > best[c] ? static_cast<T>(n) : T(0), place[c]);
+          best[c] = larger(row[c], best[c]);
+        }
+      }
+    }
+
+    std::vector<T> value, first;
+  };
+
   int64_t cells() const { return grid_.cells[0] * grid_.cells[1]; }
   const Span* rows(int64_t region) const { return spans_.data() + region * (grid_.cells[0] + grid_.cells[1]); }
   const Span* columns(int64_t region) const { return rows(region) + grid_.cells[0]; }
@@ -119,7 +143,7 @@ class PlaneMaxima {
     return image < 0 ? -1 : (image * channels_ + i % channels_) * grid_.limit[0] * grid_.limit[1];
   }
 
-  void pool(const T* input, int64_t i, T* pooled, std::vector<T>& row) const {
+  void pool(const T* input, int64_t i, T* pooled, Maxima& row) const {
     std::fill(pooled, pooled + cells(), T(0));
     if (start_of(i) < 0) return;
     const Span *y = rows(i / channels_), *x = columns(i / channels_);
@@ -127,37 +151,42 @@ class PlaneMaxima {
     for (int64_t p = 0; p < grid_.cells[0]; ++p, pooled += grid_.cells[1]) {
       if (y[p].low >= y[p].high) continue;
       const T* top = input + start_of(i) + y[p].low * stride;
-      std::copy(top + left, top + std::max(left, right), row.begin() + left);
-      for (int64_t n = 1; n < y[p].high - y[p].low; ++n) {
-        for (int64_t c = left; c < right; ++c) row[c] = larger(top[n * stride + c], row[c]);
-      }
+      row.template take<false>(top, stride, y[p].high - y[p].low, left, right);
       for (int64_t q = 0; q < grid_.cells[1]; ++q) {
         if (x[q].low >= x[q].high) continue;
-        pooled[q] = row[x[q].low];
-        for (int64_t c = x[q].low + 1; c < x[q].high; ++c) pooled[q] = larger(row[c], pooled[q]);
+        pooled[q] = row.value[x[q].low];
+        for (int64_t c = x[q].low + 1; c < x[q].high; ++c) pooled[q] = larger(row.value[c], pooled[q]);
       }
     }
   }
 
-  void spread(const T* input, int64_t i, const T* largest, const T* upstream, T* gradient) const {
-    const int64_t start = start_of(i);
-    if (start < 0) return;
-    for (int64_t p = 0; p < grid_.cells[0]; ++p) {
-      for (int64_t q = 0; q < grid_.cells[1]; ++q, ++largest, ++upstream) {
-        const int64_t place = find(input + start, rows(i / channels_)[p], columns(i / channels_)[q], *largest);
-        if (place >= 0) gradient[start + place] += *upstream;
+  void spread(const T* input, int64_t i, const T* largest, const T* upstream, T* gradient, Maxima& row) const {
+    if (start_of(i) < 0) return;
+    const Span *y = rows(i / channels_), *x = columns(i / channels_);
+    const int64_t stride = grid_.limit[1], left = x[0].low, right = x[grid_.cells[1] - 1].high;
+    for (int64_t p = 0; p < grid_.cells[0]; ++p, largest += grid_.cells[1], upstream += grid_.cells[1]) {
+      if (y[p].low >= y[p].high) continue;
+      const int64_t start = start_of(i) + y[p].low * stride;
+      row.template take<true>(input + start, stride, y[p].high - y[p].low, left, right);
+      for (int64_t q = 0; q < grid_.cells[1]; ++q) {
+        const int64_t place = find(row, x[q], largest[q], stride);
+        if (place < kNowhere) gradient[start + place] += upstream[q];
       }
     }
   }
 
-  int64_t find(const T* plane, Span y, Span x, T value) const {
-    for (int64_t row = y.low * grid_.limit[1]; row < y.high * grid_.limit[1]; row += grid_.limit[1]) {
-      for (int64_t c = x.low; c < x.high; ++c) {
-        if (plane[row + c] == value) return row + c;
-      }
+  // Where, from the first of the rows on, the first pixel of this value is; kNowhere if there is none.
+  static int64_t find(const Maxima& row, Span x, T value, int64_t stride) {
+    int64_t place = kNowhere;
+    for (int64_t c = x.low; c < x.high; ++c) {
+      // Computed, as nobody could foretell a branch.
+      const int64_t here = static_cast<int64_t>(row.first[c]) * stride + c;
+      place = smaller(place, here + kNowhere * (row.value[c] != value));
     }
-    return -1;
+    return place;
   }
+
+  static constexpr int64_t kNowhere = int64_t{1} << 62;
 
   Regions<T> grid_;
   int64_t channels_;
