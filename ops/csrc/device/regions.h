@@ -14,6 +14,12 @@ using Pixel = int32_t;  // a side of a map: threads of a GPU are short of regist
 using Pixel = int64_t;
 #endif
 
+// A small integer in floating point, which GPUs convert faster from 32 bits.
+template <typename T>
+RAYDET_BODY T number(int64_t i) {
+  return static_cast<T>(static_cast<Pixel>(i));
+}
+
 template <typename T>
 struct Reading {
   bool inside;  // false: outside the image, where everything is 0
@@ -50,12 +56,12 @@ Regions<T> regions_of(const Tensor& input, const Tensor& rois, int64_t height, i
 template <typename T>
 RAYDET_BODY Reading<T> interpolate(T place, int64_t limit) {
   // Written so that NaN is outside.
-  if (!(place >= -1 && place <= static_cast<T>(limit))) return {false, 0, 0, 0, 0};
+  if (!(place >= -1 && place <= number<T>(limit))) return {false, 0, 0, 0, 0};
   const bool moves = place >= 0;
   place = larger(place, T(0));
   const Pixel low = static_cast<Pixel>(place), last = static_cast<Pixel>(limit - 1);
   if (low >= last) return {true, last, last, 1, 0};
-  const T part = place - static_cast<T>(low);
+  const T part = place - number<T>(low);
   return {true, low, low + 1, 1 - part, part, moves};
 }
 
@@ -66,7 +72,7 @@ struct SampledAxis {
   int64_t limit;
 
   RAYDET_BODY T place(int64_t c, T sample) const {
-    return (first + static_cast<T>(c) * cell) + ((sample + T(0.5)) * cell) / whole;
+    return (first + number<T>(c) * cell) + ((sample + T(0.5)) * cell) / whole;
   }
 
   // Readings [begin, end) of a cell; of very many samples those that lie far outside are left out.
@@ -76,7 +82,7 @@ struct SampledAxis {
   }
 
   RAYDET_BODY int64_t samples() const { return static_cast<int64_t>(whole); }
-  RAYDET_BODY Reading<T> reading(int64_t c, int64_t i) const { return interpolate(place(c, static_cast<T>(i)), limit); }
+  RAYDET_BODY Reading<T> reading(int64_t c, int64_t i) const { return interpolate(place(c, number<T>(i)), limit); }
 
  private:
   RAYDET_BODY T step() const { return cell / whole; }
