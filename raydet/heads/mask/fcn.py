@@ -136,7 +136,7 @@ class FCNMaskHead(BaseModule):
         chosen = masks[torch.arange(len(masks), device=masks.device), self._channels(labels)]
         on_cpu = masks.device.type == "cpu"
         at_once = max(1, len(masks) if on_cpu else PIXELS_AT_ONCE // max(size[0] * size[1], 1))
-        chunks = zip(chosen.split(at_once), boxes.split(at_once), strict=True)
+        chunks = zip(torch.split(chosen, at_once), torch.split(boxes, at_once), strict=True)
         pasted = [paste_masks(part, places, size, threshold).cpu().numpy() for part, places in chunks]
         return pasted[0] if len(pasted) == 1 else np.concatenate(pasted)
 
