@@ -46,7 +46,7 @@ shape: $(READY)
 	$(BIN)/python tools/shape.py
 
 bench: $(READY)
-	$(BIN)/python tools/bench_step.py && $(BIN)/python tools/bench_engine.py --out docs/numbers/engine.csv && $(BIN)/python tools/bench_ray.py
+	$(BIN)/python -m tools.bench_step && $(BIN)/python tools/bench_engine.py --out docs/numbers/engine.csv && $(BIN)/python tools/bench_ray.py
 
 bench-ops: $(READY)
 	$(BIN)/python -m tools.bench_ops
@@ -66,7 +66,7 @@ demo-trees: $(READY)
 
 # Brings docs/models.md up to date with the configs.
 models: $(READY)
-	$(BIN)/python tools/model_table.py
+	$(BIN)/python -m tools.model_table
 
 docs: $(READY)
 	$(BIN)/sphinx-build -q -W -b html docs site

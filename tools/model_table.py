@@ -1,6 +1,6 @@
 """Write docs/models.md: what every folder of configs describes, how large it is, and what agrees with the reference.
 
-    python tools/model_table.py [--all] [--check]
+    python -m tools.model_table [--all] [--check]
 
 Sizes that the page already has are kept unless `--all` is given, so that a new config costs seconds. `--check` writes
 nothing and fails when the page lacks something. One config of each folder is measured: the one that is compared with
@@ -25,13 +25,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from raydet.config import Config
 from raydet.models import build_detector
 from raydet.registry import BACKBONES, DETECTORS, HEADS, LOSSES, NECKS
+from tools.conformance import LEVELS, read_list
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
 PAGE = ROOT / "docs" / "models.md"
-AGREEING = ROOT / "tests" / "conformance" / "models.txt"
 NO_MODELS = ("_base_", "common", "demo")
-LEVELS = ("build", "keys", "forward", "loss", "grad", "test")
 # Parts of most models, whose papers say little about the one at hand.
 EVERYDAY = {"ResNet", "FPN", "FocalLoss", "L1Loss", "SmoothL1Loss", "IoULoss", "GIoULoss", "DiceLoss"}
 INTRODUCTION = """# Models
@@ -59,25 +58,20 @@ class Row:
 
 def rows() -> list[Row]:
     """A row for every folder with models."""
-    agreeing = dict(_agreeing())
+    agreeing = read_list("models.txt")
     found = {path.parent.name: path.parent for path in CONFIGS.glob("*/*.py") if path.parent.name not in NO_MODELS}
     return [_row(folder, agreeing) for _, folder in sorted(found.items())]
 
 
-def _agreeing() -> Iterator[tuple[str, list[str]]]:
-    for line in AGREEING.read_text().splitlines():
-        name, *levels = line.split()
-        yield name.replace("__", "/", 1), levels
-
-
-def _row(folder: Path, agreeing: Mapping[str, list[str]]) -> Row:
+def _row(folder: Path, agreeing: Mapping[str, set[str]]) -> Row:
     names = sorted(path.stem for path in folder.glob("*.py"))
-    compared = [name for name in names if f"{folder.name}/{name}" in agreeing]
+    compared = [name for name in names if f"{folder.name}__{name}" in agreeing]
     name = min(compared or names, key=lambda each: ("r50" not in each, len(each), each))
     model = Config.fromfile(folder / f"{name}.py").model
     heads = [value["type"] for key, value in model.items() if key.endswith("head") and isinstance(value, Mapping)]
     detector = f"{model['type']} ({', '.join(heads)})"
-    return Row(folder.name, names, name, detector, papers(model), agreeing.get(f"{folder.name}/{name}", []))
+    agreed = agreeing.get(f"{folder.name}__{name}", set())
+    return Row(folder.name, names, name, detector, papers(model), [level for level in LEVELS if level in agreed])
 
 
 def papers(model: Mapping[str, Any]) -> list[str]:
@@ -143,7 +137,7 @@ def page(table: list[Row], sizes: Mapping[str, Size]) -> str:
 
 def _line(row: Row, sizes: Mapping[str, Size]) -> str:
     links = ", ".join(f"[{number}](https://arxiv.org/abs/{number})" for number in row.papers)
-    levels = "all" if set(row.levels) == set(LEVELS) else ", ".join(row.levels)
+    levels = "all" if row.levels == list(LEVELS) else ", ".join(row.levels)
     size = sizes.get(row.measured, ("?", "?", "?"))
     return f"| {' | '.join([row.folder, row.detector, links, f'`{row.measured}`', *size, levels])} |"
 
