@@ -77,7 +77,8 @@ def check_models(packs: Path, seconds: float | None, update: bool) -> list[str]:
     """Messages about model fixtures that lost a level: keys of all, numerics of as many as fit into `seconds`."""
     listed = read_list("models.txt")
     everything = sorted(path.name.removesuffix(".fx.json.gz") for path in (packs / "models").glob("*.fx.json.gz"))
-    names = everything if update else sorted(listed)
+    # What is new comes first, and is written down at once: an update may be stopped.
+    names = sorted(everything, key=lambda name: name in listed) if update else sorted(listed)
     lost = _lost_levels(listed, model_levels(packs, names, "keys")) if not update else []
     checked: dict[str, dict[str, str]] = {}
     deadline = time.monotonic() + (float("inf") if seconds is None or update else seconds)
@@ -85,12 +86,19 @@ def check_models(packs: Path, seconds: float | None, update: bool) -> list[str]:
         if time.monotonic() > deadline:
             break
         checked |= model_levels(packs, [name], "all")
+        if update:
+            add_levels(name, checked[name])
     lost += _lost_levels(listed, checked)
     print(f"models: keys of {len(names)}, numbers of {len(checked)} of {len(names)} fixtures, {len(lost)} levels lost")
-    if update and not lost:
-        found = {name: {level for level, text in levels.items() if text == "ok"} for name, levels in checked.items()}
-        write_list("models.txt", {name: levels for name, levels in found.items() if "keys" in levels})
     return lost
+
+
+def add_levels(name: str, levels: dict[str, str]) -> None:
+    """List the levels that a fixture passes, if its keys are right; none is taken off the list."""
+    passing = {level for level, text in levels.items() if text == "ok"}
+    if "keys" in passing:
+        listed = read_list("models.txt")
+        write_list("models.txt", {**listed, name: listed.get(name, set()) | passing})
 
 
 def _lost_levels(listed: dict[str, set[str]], now: dict[str, dict[str, str]]) -> list[str]:
