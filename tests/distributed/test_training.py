@@ -97,7 +97,7 @@ def test_train_with_impossible_resources_answers_at_once(ray_cluster, coco, tmp_
 
 def test_train_with_unknown_type_in_config_says_so_before_workers_start(ray_cluster, coco, tmp_path):
     cfg = tiny_config(*coco)
-    cfg.model.neck.type = "FPM"
+    cfg.model.neck.type = "FPNN"
     with pytest.raises(ValueError, match="did you mean 'FPN'"):
         train(cfg, storage=str(tmp_path))
 

@@ -77,7 +77,7 @@ MODEL = {
     "test_cfg": {
         "nms_pre": 100,
         "min_bbox_size": 0,
-        "score_thr": 0.05,
+        "score_thr": 0.0,
         "nms": {"type": "nms", "iou_threshold": 0.5},
         "max_per_img": 20,
     },
