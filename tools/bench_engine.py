@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench_step import NUM_CLASSES, RETINANET  # type: ignore[import-not-found]
 from torch import nn
 
+from raydet.config import Config
 from raydet.engine import EpochBasedRunner, LocalEnvironment
 from raydet.models import build_detector
 
@@ -30,9 +30,11 @@ WARM_UP = 1000  # iterations of the tiny model before its memory counts
 SKIPPED = 5  # steps at the begin of a round
 CLOCKS = ("cpu", "wall")
 WIDTHS = [16, 32, 64, 128]
+NUM_CLASSES = 80
+RETINANET = Config.fromfile("retinanet_r50_fpn_1x_coco").model
 MODEL = {
     **RETINANET,
-    "backbone": {**RETINANET["backbone"], "depth": 18, "base_channels": WIDTHS[0]},
+    "backbone": {**RETINANET["backbone"], "depth": 18, "base_channels": WIDTHS[0], "init_cfg": None},
     "neck": {**RETINANET["neck"], "in_channels": WIDTHS, "out_channels": 32},
     "bbox_head": {**RETINANET["bbox_head"], "in_channels": 32, "feat_channels": 32, "stacked_convs": 1},
 }
