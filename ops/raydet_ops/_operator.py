@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -114,6 +115,4 @@ def alert_not_deterministic(name: str, tensor: Tensor) -> None:
         message = f"raydet::{name} adds atomically on CUDA, in no fixed order; it has no deterministic version there"
         if not torch.is_deterministic_algorithms_warn_only_enabled():
             raise RuntimeError(f"{message}. Set torch.use_deterministic_algorithms(True, warn_only=True) to go on")
-        import warnings
-
         warnings.warn(message, stacklevel=3)
