@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_reduce
+from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -54,20 +54,21 @@ class SyncBatchNorm(_BatchNorm):
         if not (self.training and _world_size(self.process_group) > 1):
             return super().forward(input)
         self._check_input_dim(input)
-        mean, variance, count = self._common_moments(input)
+        mean, variance, count, pull = self._common_moments(input.detach())
         if self.track_running_stats:
-            self._track(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
+            self._track(mean, variance * count / (count - 1).clamp(min=1))
         scale = (variance + self.eps).rsqrt()
+        normal: Tensor = _Normalised.apply(input, mean, scale, pull, self.process_group)  # type: ignore[no-untyped-call]
         if self.affine:
-            scale = scale * self.weight
-        shift = self.bias - mean * scale if self.affine else -mean * scale
-        shape = (1, -1, *[1] * (input.dim() - 2))
-        return (input * scale.view(shape) + shift.view(shape)).to(input.dtype)
+            shape = (1, -1, *[1] * (input.dim() - 2))
+            normal = torch.addcmul(self.bias.view(shape), normal, self.weight.view(shape))
+        return normal.to(input.dtype)
 
-    def _common_moments(self, input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean and biased variance `(C,)` over all workers, and the number of values behind them."""
+    def _common_moments(self, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mean and biased variance `(C,)` over all workers, the number of values behind them, and the part of the
+        moments that is due to each value of this worker."""
         values = input.to(torch.promote_types(input.dtype, torch.float32))
-        axes, count = [0, *range(2, input.dim())], input.numel() // self.num_features
+        axes, count = _axes(input), input.numel() // self.num_features
         if count:
             variance, mean = torch.var_mean(values, axes, correction=0)
         else:  # nothing to say, but the collective waits for every worker
@@ -76,7 +77,8 @@ class SyncBatchNorm(_BatchNorm):
         means, variances, rest = torch.split(_gather(own, self.process_group), [len(mean), len(mean), 2], dim=1)
         share = rest[:, :1] / rest[:, :1].sum()
         mean = (share * means).sum(0)
-        return mean, (share * (variances + (means - mean) ** 2)).sum(0), rest[:, 1].sum().detach()
+        variance = (share * (variances + (means - mean) ** 2)).sum(0)
+        return mean, variance, rest[:, 1].sum(), share[_rank(self.process_group), 0] / max(count, 1)
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor) -> None:
@@ -128,12 +130,47 @@ def _world_size(group: Any) -> int:
     return dist.get_world_size(group) if dist.is_available() and dist.is_initialized() else 1
 
 
-def _gather(row: Tensor, group: Any) -> Tensor:
-    """The rows of all workers, `(workers, len(row))`, with gradients.
+def _rank(group: Any) -> int:
+    return dist.get_rank(group)
 
-    A sum of rows that are zero elsewhere, since that runs, forward and backward, on every backend.
-    """
-    mine = torch.zeros(_world_size(group), 1, dtype=row.dtype, device=row.device)
-    mine[dist.get_rank(group)] = 1
-    rows: Tensor = all_reduce(mine * row, group=group or dist.group.WORLD)  # type: ignore[no-untyped-call]
+
+def _axes(input: Tensor) -> list[int]:
+    """All axes but that of the channels."""
+    return [0, *range(2, input.dim())]
+
+
+def _gather(row: Tensor, group: Any) -> Tensor:
+    """The rows of all workers, `(workers, len(row))`: a sum of rows that are zero elsewhere, which every backend runs."""
+    rows = row.new_zeros(_world_size(group), len(row))
+    rows[_rank(group)] = row
+    dist.all_reduce(rows, group=group)
     return rows
+
+
+class _Normalised(torch.autograd.Function):
+    """`(input - mean) * scale` whose gradient knows that every value of every worker has a part in mean and scale.
+
+    Written out, since autograd would keep four maps for each layer where the input suffices.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, mean: Tensor, scale: Tensor, pull: Tensor, group: Any) -> Tensor:
+        ctx.save_for_backward(input, mean, scale, pull)
+        ctx.group = group
+        return _normalise(input, mean, scale)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+        input, mean, scale, pull = ctx.saved_tensors
+        normal, axes = _normalise(input, mean, scale), _axes(input)
+        sums = torch.stack([grad.sum(axes), (grad * normal).sum(axes)])
+        dist.all_reduce(sums, group=ctx.group)
+        shape = (1, -1, *[1] * (input.dim() - 2))
+        common = (pull * sums).view(2, *shape)
+        return ((grad - common[0] - normal * common[1]) * scale.view(shape)).to(input.dtype), None, None, None, None
+
+
+def _normalise(input: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+    shape = (1, -1, *[1] * (input.dim() - 2))
+    return (input - mean.view(shape)) * scale.view(shape)
