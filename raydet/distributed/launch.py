@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from raydet.distributed.failures import StopAtMistakes, root_cause
+from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.monitor import Monitor, Reporter
 from raydet.distributed.resources import ResourcePlan
-from raydet.distributed.settings import CONTROLLER_FAILURE_LIMIT, TRAIN_SETTINGS, environment_defaults
+from raydet.distributed.settings import TRAIN_SETTINGS, environment_defaults
 from raydet.distributed.storage import RunFolder
 
 
@@ -25,7 +26,7 @@ class Launch:
         plan: workers and their resources.
         folder: of the run; a run that is there already goes on from its newest checkpoint.
         use_gpu: each worker has a GPU.
-        max_failures: restarts after lost workers; -1 for no limit.
+        faults: how often it starts again after which of them, and how long it waits.
         num_to_keep: checkpoints kept in the run folder for restarts, None for all.
         label_selector: nodes that may hold workers.
         advice: what to do after a failure.
@@ -34,7 +35,7 @@ class Launch:
     plan: ResourcePlan
     folder: RunFolder
     use_gpu: bool = False
-    max_failures: int = 3
+    faults: FaultTolerance = field(default_factory=FaultTolerance)
     num_to_keep: int | None = 1
     label_selector: dict[str, str] | None = None
     advice: str = "Its checkpoints are kept; go on with resume=True (--resume) when the cause is gone"
@@ -43,12 +44,12 @@ class Launch:
         """Run `function(job)` in every worker and return what rank 0 returned.
 
         Raises:
-            TrainingFailed: workers were lost more often than `max_failures`, or could not be placed.
+            TrainingFailed: workers were lost more often than `faults.max_failures`, or could not be placed.
             Exception: a worker's own error when it is a mistake of the program (`failures.MISTAKES`).
         """
         from ray.train import TrainingFailedError
 
-        with environment_defaults(TRAIN_SETTINGS):
+        with environment_defaults({**TRAIN_SETTINGS, **self.faults.train_settings(self.plan.is_elastic)}):
             try:
                 return self._trainer(function, job, Reporter(monitor.box)).fit().return_value
             except TrainingFailedError as error:
@@ -61,13 +62,16 @@ class Launch:
 
     def _trainer(self, function: Callable[[dict[str, Any]], Any], job: dict[str, Any], reporter: Reporter) -> Any:
         from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchTrainer
+        from ray.train.torch import TorchConfig, TorchTrainer
 
         return TorchTrainer(
             function,
             train_loop_config=job,
+            torch_config=TorchConfig(timeout_s=int(self.faults.collective_timeout)),
             scaling_config=ScalingConfig(
-                num_workers=self.plan.num_workers,
+                num_workers=(self.plan.num_workers, self.plan.most_workers)
+                if self.plan.is_elastic
+                else self.plan.num_workers,
                 use_gpu=self.use_gpu,
                 resources_per_worker=self.plan.worker,
                 label_selector=self.label_selector,
@@ -77,7 +81,9 @@ class Launch:
                 storage_path=self.folder.root,
                 storage_filesystem=self.folder.filesystem,
                 failure_config=FailureConfig(
-                    max_failures=self.max_failures, controller_failure_limit=CONTROLLER_FAILURE_LIMIT
+                    max_failures=self.faults.max_failures,
+                    max_preemption_failures=self.faults.max_preemption_failures,
+                    controller_failure_limit=self.faults.controller_failure_limit,
                 ),
                 checkpoint_config=CheckpointConfig(num_to_keep=self.num_to_keep),
                 callbacks=[StopAtMistakes(reporter)],
@@ -92,4 +98,4 @@ class Launch:
             cause = f"rank {rank}: {root_cause(error)}"
         else:
             cause = str(getattr(failure, "controller_failure", failure))
-        return f"the run {self.folder} failed after {self.max_failures} restarts: {cause}\n{self.advice}"
+        return f"the run {self.folder} failed after {self.faults.max_failures} restarts: {cause}\n{self.advice}"

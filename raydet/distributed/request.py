@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from raydet.config import Config, import_modules
 from raydet.distributed.cluster import capacity
+from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.paths import resolve_paths
 from raydet.distributed.resources import (
     ResourcePlan,
@@ -28,10 +30,10 @@ CARRIERS = ("ray", "torch")
 class Request:
     """What the caller of a run asks for beside the config; see `raydet.distributed.train`."""
 
-    num_workers: int
+    num_workers: int | tuple[int, int] | str
     use_gpu: bool | None
     resources_per_worker: Mapping[str, float] | None
-    max_failures: int
+    faults: FaultTolerance
     carrier: str
     data_label_selector: Mapping[str, str] | None
     worker_label_selector: Mapping[str, str] | None
@@ -39,10 +41,14 @@ class Request:
     say: Callable[[str], None]
 
     def __post_init__(self) -> None:
-        if self.num_workers < 1:
-            raise ValueError(f"num_workers must be 1 or more, got {self.num_workers}")
+        parse_workers(self.num_workers)
         if self.carrier not in CARRIERS:
             raise ValueError(f"carrier must be one of {CARRIERS}, got {self.carrier!r}")
+
+    @property
+    def workers(self) -> tuple[int, int]:
+        """The fewest and the most workers."""
+        return parse_workers(self.num_workers)
 
     @property
     def workers_on(self) -> dict[str, str] | None:
@@ -66,7 +72,8 @@ class Request:
         everything = capacity()
         plan = plan_resources(
             everything,
-            self.num_workers,
+            self.workers[0],
+            most_workers=self.workers[1],
             use_gpu=everything.total("GPU") > 0 if self.use_gpu is None else self.use_gpu,
             resources_per_worker=self.resources_per_worker,
             data_actors=_data_actors(cfg, split) if self.carrier == "ray" else 0,
@@ -86,13 +93,31 @@ class Request:
         if self.carrier != "ray":
             return None
         store = ray.cluster_resources().get("object_store_memory", 2**30)
-        fair = int(store / plan.num_workers / 4)  # two streams per worker, and half of the store for everything else
+        fair = int(store / plan.most_workers / 4)  # two streams per worker, and half of the store for everything else
         return ActorPool(
             plan.data_actors,
             plan.data_cpus,
             dict(self.data_label_selector) if self.data_label_selector else None,
             min(ActorPool.bytes_in_flight, fair),
         )
+
+
+def parse_workers(asked: int | tuple[int, int] | str) -> tuple[int, int]:
+    """The fewest and the most workers of `4`, `(2, 8)`, "4" or "2:8".
+
+    Raises:
+        ValueError: it is none of these, or the numbers are impossible.
+    """
+    if isinstance(asked, str) and re.fullmatch(r"\d+(:\d+)?", asked):
+        numbers = tuple(int(part) for part in asked.split(":"))
+    else:
+        numbers = tuple(asked) if isinstance(asked, (tuple, list)) else (asked,)  # type: ignore[assignment]
+    whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
+    if not whole or len(numbers) not in (1, 2) or not 1 <= numbers[0] <= numbers[-1]:
+        raise ValueError(
+            f"num_workers must be a number of 1 at least, or the fewest and the most as (2, 8) or '2:8', got {asked!r}"
+        )
+    return numbers[0], numbers[-1]
 
 
 def prepare(cfg: Config | str | Path, options: Mapping[str, Any] | None) -> Config:

@@ -49,7 +49,10 @@ def _fits(node: Mapping[str, float], bundle: Mapping[str, float]) -> float:
 
 @dataclass(frozen=True)
 class ResourcePlan:
-    """The resources of a run: `num_workers` times `worker`, each with `data_actors` actors of `data_cpus` CPUs."""
+    """The resources of a run: `num_workers` times `worker`, each with `data_actors` actors of `data_cpus` CPUs.
+
+    A run with `most` workers starts with `num_workers` of them at least.
+    """
 
     num_workers: int
     worker: Resources
@@ -57,6 +60,15 @@ class ResourcePlan:
     data_cpus: float
     shared: bool = field(default=False)
     separate_data_nodes: bool = False
+    most: int | None = None
+
+    @property
+    def most_workers(self) -> int:
+        return self.most or self.num_workers
+
+    @property
+    def is_elastic(self) -> bool:
+        return self.most_workers > self.num_workers
 
     @property
     def num_threads(self) -> int:
@@ -72,7 +84,8 @@ class ResourcePlan:
     def __str__(self) -> str:
         worker = _text(self.worker)
         data = f"{self.data_actors} data actor{'s' * (self.data_actors != 1)} of {self.data_cpus:g} CPU"
-        text = f"{self.num_workers} worker{'s' * (self.num_workers != 1)} of {worker}, each with {data}"
+        count = f"{self.num_workers} to {self.most_workers}" if self.is_elastic else str(self.num_workers)
+        text = f"{count} worker{'s' * (self.most_workers != 1)} of {worker}, each with {data}"
         return f"{text} (CPUs are shared: the machine has fewer than the run would like)" if self.shared else text
 
 
@@ -81,6 +94,7 @@ def plan_resources(
     num_workers: int,
     *,
     use_gpu: bool,
+    most_workers: int | None = None,
     resources_per_worker: Mapping[str, float] | None = None,
     data_actors: int = 2,
     separate_data_nodes: bool = False,
@@ -92,9 +106,13 @@ def plan_resources(
     the number of actors is lowered to one per worker first, then all take an equal part of a CPU. On a machine that
     nobody else uses, workers without GPUs take all CPUs that are left.
 
+    An elastic run must fit node by node, however many workers there are: a worker's own share covers its actors, which
+    ask for nothing themselves.
+
     Args:
         capacity: of the cluster.
-        num_workers: training processes.
+        num_workers: training processes, the fewest of them in an elastic run.
+        most_workers: the most training processes of an elastic run.
         use_gpu: one GPU for each.
         resources_per_worker: what a worker takes instead.
         data_actors: wanted actors per worker, 2.x `workers_per_gpu`; 0 when data is read in the worker itself.
@@ -103,6 +121,11 @@ def plan_resources(
     """
     worker = {"CPU": 1.0, **({"GPU": 1.0} if use_gpu else {}), **(resources_per_worker or {})}
     cpus = capacity.total("CPU")
+    if most_workers is not None and most_workers > num_workers:
+        largest = max((group.resources.get("CPU", 0.0) for group in capacity.groups), default=1.0)
+        wanted = float(max(1, int(min(1 + data_actors, largest))))
+        worker = {**worker, "CPU": wanted, **(resources_per_worker or {})}
+        return ResourcePlan(num_workers, worker, data_actors, 0.0, most=most_workers)
     if separate_data_nodes or not math.isfinite(cpus):
         return ResourcePlan(num_workers, worker, data_actors, 1.0, separate_data_nodes=separate_data_nodes)
     spare = cpus / num_workers - worker["CPU"]
@@ -130,7 +153,7 @@ def check_resources(plan: ResourcePlan, capacity: Capacity) -> None:
     """
     short = {name: amount for name, amount in plan.needs().items() if amount > capacity.total(name) + 1e-6}
     slots = capacity.slots(plan.worker)
-    starved = plan.data_actors > 0 and plan.data_cpus <= 0
+    starved = plan.data_actors > 0 and plan.data_cpus <= 0 and not plan.is_elastic
     if not short and slots >= plan.num_workers and not starved:
         return
     names = sorted({*plan.needs(), "CPU", "GPU"})

@@ -10,10 +10,6 @@ from contextlib import contextmanager
 TRAIN_SETTINGS = {
     # A dead worker is noticed, and a reported checkpoint is registered, within half a second; Ray's default is two.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
-    # A worker that hangs without dying is given up after three minutes; Ray's default is ten.
-    "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "180",
-    # New cloud nodes boot in minutes, so that one attempt to place the workers waits longer than Ray's 60 s.
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
     # raydet brings rank 0's log to the driver itself; Ray's patch of print() would show lines twice.
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     # Prometheus gauges of Ray Train cost a thread per worker and nothing here reads them.
@@ -21,17 +17,18 @@ TRAIN_SETTINGS = {
     # Workers stay in the directory of the driver (or of the submitted job), where users' relative paths mean something.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
-"""Environment of the driver while a run is on; what the user has set already wins."""
+"""Environment of the driver in a run, with `FaultTolerance.train_settings`; what the user has set already wins."""
 
 CLUSTER_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no call home from a training run
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # they would run through the training log
     "RAY_worker_niceness": "0",  # at Ray's default of 15, training starves beside anything else on the machine
+    # A node whose network is silent for half a minute is lost; with Ray's own numbers it is a whole one.
+    "RAY_health_check_period_ms": "3000",
+    "RAY_health_check_timeout_ms": "4000",
+    "RAY_health_check_failure_threshold": "4",
 }
 """Environment of a cluster that raydet starts; its processes inherit it."""
-
-CONTROLLER_FAILURE_LIMIT = 10
-"""Attempts to place the workers before a run is given up; Ray's default is to try for ever."""
 
 NOISY_LOGGERS = ("ray.data", "ray.train", "ray.tune")
 

@@ -10,12 +10,11 @@ from typing import Any
 
 from raydet.config import Config, ensure_valid
 from raydet.distributed.cluster import Connection, connected
+from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.launch import Launch
 from raydet.distributed.monitor import Monitor, Startup
 from raydet.distributed.request import Request, num_threads, prepare
 from raydet.distributed.storage import open_run_folder, unique_name
-
-MAX_FAILURES = 3
 
 
 def evaluate_on_cluster(
@@ -31,7 +30,7 @@ def evaluate_on_cluster(
     out: str | Path | None = None,
     format_only: bool = False,
     split: str = "test",
-    max_failures: int = MAX_FAILURES,
+    max_failures: int | None = None,
     cfg_options: Mapping[str, Any] | None = None,
     carrier: str = "ray",
     data_label_selector: Mapping[str, str] | None = None,
@@ -56,7 +55,7 @@ def evaluate_on_cluster(
         out: file for the raw results, `.pkl`, `.json` or `.parquet`.
         format_only: write the files of a test server instead of computing metrics.
         split: "test" or "val".
-        max_failures: new beginnings after lost workers; -1 for no limit.
+        max_failures: new beginnings after lost workers; the config's `fault_tolerance.max_failures`, else 3.
         cfg_options: changes of the config, as `--cfg-options`.
         carrier: "ray" reads data with Ray Data, "torch" with a DataLoader in each worker.
         data_label_selector: nodes on which Ray Data reads, such as `{"pool": "data"}`.
@@ -81,7 +80,7 @@ def evaluate_on_cluster(
         num_workers=num_workers,
         use_gpu=use_gpu,
         resources_per_worker=resources_per_worker,
-        max_failures=max_failures,
+        faults=FaultTolerance.of(cfg, max_failures=max_failures),
         carrier=carrier,
         data_label_selector=data_label_selector,
         worker_label_selector=worker_label_selector,
@@ -118,7 +117,7 @@ def _test_on_ray(
         plan,
         folder,
         use_gpu="GPU" in plan.worker,
-        max_failures=request.max_failures,
+        faults=request.faults,
         label_selector=request.workers_on,
         advice="Run the test again when the cause is gone",
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raydet.config import Config, ensure_valid
 from raydet.distributed.cluster import Connection, connected
+from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.launch import Launch
 from raydet.distributed.monitor import Monitor, Startup
 from raydet.distributed.request import Request, num_threads, prepare
@@ -17,8 +18,6 @@ from raydet.distributed.storage import RunFolder, open_run_folder
 
 if TYPE_CHECKING:
     from raydet.engine import TrainingResult
-
-MAX_FAILURES = 3
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class RunResult:
 def train(
     cfg: Config | str | Path,
     *,
-    num_workers: int = 1,
+    num_workers: int | tuple[int, int] | str = 1,
     use_gpu: bool | None = None,
     resources_per_worker: Mapping[str, float] | None = None,
     storage: str | None = None,
@@ -69,7 +68,8 @@ def train(
 
     Args:
         cfg: a config, or the path of its file.
-        num_workers: training processes, each with one GPU where there are any.
+        num_workers: training processes, each with one GPU where there are any; (2, 8) or "2:8" trains with as many of
+            2 to 8 as the cluster has room for, see `elastic` of a config.
         use_gpu: None uses GPUs when the cluster has some.
         resources_per_worker: Ray resources of a worker, such as `{"CPU": 4, "GPU": 1}`.
         storage: folder of all runs, a local or shared path or a URI such as `s3://bucket/runs`; `work_dirs` when None.
@@ -96,7 +96,7 @@ def train(
         num_workers=num_workers,
         use_gpu=use_gpu,
         resources_per_worker=resources_per_worker,
-        max_failures=_max_failures(cfg, max_failures),
+        faults=FaultTolerance.of(cfg, max_failures=max_failures),
         carrier=carrier,
         data_label_selector=data_label_selector,
         worker_label_selector=worker_label_selector,
@@ -106,7 +106,7 @@ def train(
     stem = Path(cfg.filename).stem if cfg.filename else "run"
     folder = open_run_folder(storage, name, stem=stem, resume=resume, work_dir=work_dir)
     if local:
-        return _train_here(cfg, folder, num_workers, resume)
+        return _train_here(cfg, folder, request, resume)
     startup = Startup()
     with ThreadPoolExecutor(max_workers=1) as thread:
         checked = thread.submit(ensure_valid, cfg)  # imports much, which takes as long as Ray does to start
@@ -116,22 +116,16 @@ def train(
             return _train_on_ray(cfg, folder, request, startup, connection)
 
 
-def _max_failures(cfg: Config, given: int | None) -> int:
-    if given is not None:
-        return given
-    return int((cfg.get("fault_tolerance") or {}).get("max_failures", MAX_FAILURES))
-
-
-def _train_here(cfg: Config, folder: RunFolder, num_workers: int, resume: bool) -> RunResult:
+def _train_here(cfg: Config, folder: RunFolder, request: Request, resume: bool) -> RunResult:
     """Train in this process."""
     from raydet.datasets import build_carrier
     from raydet.engine import LocalEnvironment, run_training
 
     if folder.local is None:
         raise ValueError(f"local=True writes to a local folder, got storage {folder.label!r}; train with Ray to use it")
-    if num_workers != 1:
+    if request.workers != (1, 1):
         raise ValueError(
-            f"local=True trains in this process alone, got num_workers={num_workers}; leave out one of them"
+            f"local=True trains in this process alone, got num_workers={request.num_workers!r}; leave out one of them"
         )
     _dump(cfg, folder)
     return _result(run_training(cfg, LocalEnvironment(folder.local, resume=resume), build_carrier), folder)
@@ -149,7 +143,7 @@ def _train_on_ray(
         plan,
         folder,
         use_gpu="GPU" in plan.worker,
-        max_failures=request.max_failures,
+        faults=request.faults,
         num_to_keep=1 if folder.local is not None else _kept(cfg),
         label_selector=request.workers_on,
     )

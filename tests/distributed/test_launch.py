@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ray_workers import count_to_four
 
+from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.launch import Launch, TrainingFailed
 from raydet.distributed.monitor import Monitor, Startup
 from raydet.distributed.resources import ResourcePlan
@@ -21,7 +22,7 @@ def launch(tmp_path, num_workers=2, max_failures=1, name="run", resume=False, **
     lines = []
     with Monitor(Startup(), lines.append) as monitor:
         job = {"folder": folder, "box": monitor.box, **job}
-        result = Launch(plan, folder, max_failures=max_failures).run(count_to_four, job, monitor)
+        result = Launch(plan, folder, faults=FaultTolerance(max_failures=max_failures)).run(count_to_four, job, monitor)
     return result, folder, lines
 
 
