@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from raydet.distributed.autoscaler import has_autoscaler
 from raydet.distributed.resources import Capacity, NodeGroup
 from raydet.distributed.settings import CLUSTER_SETTINGS, environment_defaults, quiet_ray_loggers
 
@@ -79,7 +80,7 @@ def capacity(labels: Mapping[str, str] | None = None) -> Capacity:
         # nodes of the autoscaler's groups are already among those that it may have
         if node.get("Labels", {}).get("ray.io/node-group") not in groups and _carries(node.get("Labels", {}), labels)
     ]
-    return Capacity(nodes, list(groups.values()))
+    return Capacity(nodes, list(groups.values()), growing=not groups and has_autoscaler())
 
 
 def _carries(labels: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from raydet.config import Config, import_modules
+from raydet.distributed.autoscaler import Demand, bring_nodes
 from raydet.distributed.cluster import capacity
 from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.paths import resolve_paths
 from raydet.distributed.resources import (
+    Capacity,
     ResourcePlan,
     check_data_nodes,
     check_resources,
@@ -65,26 +67,53 @@ class Request:
 
         Raises:
             ValueError: the cluster can never give them.
-            TimeoutError: the cluster stayed busy.
+            TimeoutError: the cluster stayed busy, or its autoscaler brought no nodes.
         """
         import ray
 
+        plan = self.fitting_plan(cfg, split, alone)
+        wait_for_resources(plan, ray.available_resources, timeout=self.wait, say=self.say)
+        return plan
+
+    def fitting_plan(self, cfg: Config, split: str, alone: bool) -> ResourcePlan:
+        """The resources of the run, free or not; see `plan`."""
         everything = capacity()
         plan = plan_resources(
             everything,
             self.workers[0],
             most_workers=self.workers[1],
-            use_gpu=everything.total("GPU") > 0 if self.use_gpu is None else self.use_gpu,
+            use_gpu=self._gpus(everything),
             resources_per_worker=self.resources_per_worker,
             data_actors=_data_actors(cfg, split) if self.carrier == "ray" else 0,
             separate_data_nodes=bool(self.data_label_selector),
             alone=alone,
         )
         check_resources(plan, everything)
+        if everything.growing:
+            bring_nodes(self._demand(plan), timeout=self.wait, say=self.say)
+            return plan
         if self.data_label_selector:
             check_data_nodes(plan, capacity(self.data_label_selector), self.data_label_selector)
-        wait_for_resources(plan, ray.available_resources, timeout=self.wait, say=self.say)
         return plan
+
+    def _gpus(self, capacity: Capacity) -> bool:
+        if self.use_gpu is not None:
+            return self.use_gpu
+        if capacity.growing and not any(group.resources.get("GPU") for group in capacity.groups):
+            raise ValueError(
+                "say whether to use GPUs, with use_gpu=True (--use-gpu) or use_gpu=False: the autoscaler of the cluster "
+                "brings nodes when they are asked for, and nothing tells beforehand whether these have GPUs"
+            )
+        return capacity.total("GPU") > 0
+
+    def _demand(self, plan: ResourcePlan) -> Demand:
+        """All that the workers and their data actors take."""
+        actors = plan.num_workers * plan.data_actors if plan.data_cpus else 0
+        return Demand(
+            [plan.worker] * plan.num_workers + [{"CPU": plan.data_cpus}] * actors,
+            [self.workers_on or {}] * plan.num_workers + [self.data_label_selector or {}] * actors,
+            str(plan),
+        )
 
     def pool(self, plan: ResourcePlan) -> ActorPool | None:
         """The actors that read for one worker; None when the workers read."""

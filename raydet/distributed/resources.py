@@ -21,22 +21,30 @@ class NodeGroup:
 
 @dataclass(frozen=True)
 class Capacity:
-    """All that a cluster has (`nodes`) and what its autoscaler may add (`potential`)."""
+    """All that a cluster has (`nodes`) and what its autoscaler may add (`potential`).
+
+    A `growing` cluster has an autoscaler whose limits nobody tells; all that is asked may be possible then.
+    """
 
     nodes: Sequence[NodeGroup]
     potential: Sequence[NodeGroup] = ()
+    growing: bool = False
 
     @property
     def groups(self) -> list[NodeGroup]:
         return [*self.nodes, *self.potential]
 
     def total(self, resource: str) -> float:
+        if self.growing:
+            return math.inf
         return sum(
             group.resources.get(resource, 0) * group.count for group in self.groups if resource in group.resources
         )
 
     def slots(self, bundle: Mapping[str, float]) -> float:
         """How many bundles fit when each has to stand on one node."""
+        if self.growing:
+            return math.inf
         return sum(
             group.count * _fits(group.resources, bundle) for group in self.groups if _fits(group.resources, bundle)
         )

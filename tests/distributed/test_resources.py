@@ -112,3 +112,10 @@ def test_check_data_nodes_without_labelled_nodes_refuses():
     plan = plan_resources(machine(8), 2, use_gpu=False, data_actors=2, separate_data_nodes=True)
     with pytest.raises(ValueError, match=r"need 4 CPU on nodes labelled \{'pool': 'data'\}, and these have 0"):
         check_data_nodes(plan, Capacity([]), {"pool": "data"})
+
+
+def test_plan_on_a_cluster_with_unknown_autoscaler_is_not_refused_or_shrunk():
+    capacity = Capacity([NodeGroup({"memory": 1.0})], growing=True)
+    plan = plan_resources(capacity, 4, use_gpu=True, data_actors=3)
+    assert (plan.worker, plan.data_actors, plan.data_cpus) == ({"CPU": 1.0, "GPU": 1.0}, 3, 1.0)
+    check_resources(plan, capacity)
