@@ -49,16 +49,26 @@ def read_document(text: str, file: str, is_json: bool = False) -> PlacedDict:
     return _place(value, node, file)  # type: ignore[no-any-return]
 
 
-def _read_yaml(text: str) -> tuple[Any, yaml.Node | None]:
-    loader = _Loader(text)
+def compose(text: str, loader_type: type[yaml.SafeLoader]) -> yaml.Node | None:
+    """The nodes of a YAML text, whose size is bounded also when its aliases are written out; None for an empty one.
+
+    Raises:
+        yaml.MarkedYAMLError: not valid.
+        ConfigError: it would be too large, nests too deeply, or contains itself.
+    """
+    loader = loader_type(text)
     try:
         node = loader.get_single_node()
-        if node is None:
-            return {}, None
-        measure(node, _parts)  # aliases and merge keys share nodes, so this bounds both
-        return loader.construct_document(node), node
+        if node is not None:
+            measure(node, _parts)  # aliases and merge keys share nodes, so this bounds both
+        return node
     finally:
         loader.dispose()
+
+
+def _read_yaml(text: str) -> tuple[Any, yaml.Node | None]:
+    node = compose(text, _Loader)
+    return ({}, None) if node is None else (_Loader("").construct_document(node), node)
 
 
 def _read_json(text: str) -> tuple[Any, yaml.Node | None]:

@@ -150,9 +150,16 @@ class Expressions:
         if keys is not None:
             return self._from_base(node, keys)
         owner = self.eval(node.value)
-        if isinstance(owner, AllowedModule) and node.attr in owner.members:
-            return owner.members[node.attr]
-        self.refuse(node, f"the use of `{ast.unparse(node)[:60]}`")
+        try:
+            return self.member(owner, node.attr)
+        except AttributeError:
+            self.refuse(node, f"the use of `{ast.unparse(node)[:60]}`")
+
+    def member(self, owner: Any, name: str) -> Any:
+        """What `owner.name` stands for; AttributeError if nothing."""
+        if not isinstance(owner, AllowedModule) or name not in owner.members:
+            raise AttributeError(name)
+        return owner.members[name]
 
     def _from_base(self, node: ast.AST, keys: list[str]) -> Any:
         return pick(self._base(), keys, self.place(node))

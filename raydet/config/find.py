@@ -33,11 +33,12 @@ def shipped_root(kind: str) -> Path:
     raise FileNotFoundError(f"this installation of raydet has no {kind}: {_PACKAGE.parent / kind} does not exist")
 
 
-def find_config(name: str | Path) -> Path:
+def find_config(name: str | Path, kind: str = "configs") -> Path:
     """The file of a config given as a path or by the name of a shipped one.
 
     Args:
         name: a path; or a shipped config with or without folder and extension, such as `retinanet_r50_fpn_1x_coco`.
+        kind: "configs", "clusters" or "tuning", for files of these.
 
     Raises:
         FileNotFoundError: no such config; the message has the nearest names.
@@ -46,23 +47,24 @@ def find_config(name: str | Path) -> Path:
     path = Path(name).expanduser()
     if path.is_file():
         return path
-    found = _shipped(path)
+    found = _shipped(path, kind)
     if len(found) == 1:
         return found[0]
     if found:
-        choices = ", ".join(str(each.relative_to(shipped_root("configs"))) for each in found)
-        raise ValueError(f"several shipped configs are called {str(name)!r}; say which: {choices}")
-    raise FileNotFoundError(f"there is no config file {str(name)!r}{_hint(path)}")
+        choices = ", ".join(str(each.relative_to(shipped_root(kind))) for each in found)
+        raise ValueError(f"several shipped files are called {str(name)!r}; say which: {choices}")
+    what = {"configs": "config", "clusters": "cluster", "tuning": "sweep"}[kind]
+    raise FileNotFoundError(f"there is no {what} file {str(name)!r}{_hint(path, kind)}")
 
 
-def _shipped(path: Path) -> list[Path]:
+def _shipped(path: Path, kind: str) -> list[Path]:
     if path.is_absolute() or ".." in path.parts:
         return []
     try:
-        root = shipped_root("configs")
+        root = shipped_root(kind)
     except FileNotFoundError:
         return []
-    parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
+    parts = path.parts[1:] if path.parts[:1] == (kind,) else path.parts
     inside = root.joinpath(*parts)
     candidates = [inside, *(inside.with_name(inside.name + suffix) for suffix in _SUFFIXES)]
     exact = [each for each in candidates if each.is_file()]
@@ -73,11 +75,11 @@ def _all_shipped(root: Path) -> list[Path]:
     return sorted(each for each in root.rglob("*") if each.suffix in _SUFFIXES and "_base_" not in each.parts)
 
 
-def _hint(path: Path) -> str:
+def _hint(path: Path, kind: str) -> str:
     names: list[str] = []
     if path.parent.is_dir():
         names += [each.name for each in path.parent.iterdir() if each.suffix in _SUFFIXES]
     with suppress(FileNotFoundError):
-        names += [each.stem for each in _all_shipped(shipped_root("configs"))]
+        names += [each.stem for each in _all_shipped(shipped_root(kind))]
     close = difflib.get_close_matches(path.name, names, n=3) or difflib.get_close_matches(path.stem, names, n=3)
     return f"; did you mean {' or '.join(repr(each) for each in close)}?" if close else ""

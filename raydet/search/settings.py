@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Fraction = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,7 +40,7 @@ class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     sampler: Literal["tpe", "gp", "cmaes", "nsga2", "nsga3", "random", "grid"] = "tpe"
-    startup: int | None = None
+    startup: Annotated[int, msgspec.Meta(ge=0)] | None = None
     options: dict[str, Any] = {}
     storage: str = "journal"
     study: str | None = None
@@ -60,11 +64,11 @@ class PruningSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     scheduler: Literal["asha", "hyperband", "median", "pbt", "none"] = "none"
     unit: Literal["epoch", "iter"] = "epoch"
-    min_steps: int = 1
-    max_steps: int | None = None
-    reduction: int = 3
-    interval: int = 1
-    val_fraction: float = 1.0
+    min_steps: Count = 1
+    max_steps: Count | None = None
+    reduction: Annotated[int, msgspec.Meta(ge=2)] = 3
+    interval: Count = 1
+    val_fraction: Fraction = 1.0
     options: dict[str, Any] = {}
 
 
@@ -82,11 +86,74 @@ class TrialSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         keep_best: trials whose checkpoints stay.
     """
 
-    num_workers: int = 1
+    num_workers: Count = 1
     use_gpu: bool | None = None
-    cpus: float | None = None
-    gpus: float | None = None
+    cpus: Positive | None = None
+    gpus: Positive | None = None
     carrier: Literal["ray", "torch"] = "ray"
-    concurrent: int | None = None
-    max_failures: int = 2
-    keep_best: int = 3
+    concurrent: Count | None = None
+    max_failures: Annotated[int, msgspec.Meta(ge=-1)] = 2
+    keep_best: Annotated[int, msgspec.Meta(ge=0)] = 3
+
+
+class AnchorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Anchors made from the boxes of the training data, and how well the drawn ones cover these.
+
+    Args:
+        method: how they are made. "free" makes none: keys in `space` do, and only their recall is worked out.
+        k: numbers of anchors to choose from: at each place of a map, or in all for YOLO's.
+        generator: dotted key of the anchor generator; the one of the model when left out.
+        keep: the anchors of the base config are a choice as well.
+        stretch: lowest and highest factor by which all are enlarged, drawn as `loguniform`.
+        input_shape: width and height of the network's input, into which images are fitted before boxes are measured;
+            read from the training pipeline's `Resize` when left out.
+        iterations: of the method.
+        max_boxes: a fixed draw of this many boxes is looked at.
+    """
+
+    method: Literal["kmeans", "v5-kmeans", "differential_evolution", "free"] = "kmeans"
+    k: Count | tuple[Count, ...] = 9
+    generator: str | None = None
+    keep: bool = True
+    stretch: tuple[Positive, Positive] | None = None
+    input_shape: tuple[Count, Count] | None = None
+    iterations: Count = 300
+    max_boxes: Count = 20_000
+
+
+class SweepSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sweep file.
+
+    Args:
+        base: name or path of the config that every trial changes.
+        objective: what to improve, one or several.
+        name: of the sweep; that of the file when left out.
+        options: changes of the base config for all trials, as in `--cfg-options`.
+        num_trials: points to try; for the grid sampler, at most.
+        time_limit: seconds after which no further trial starts.
+        seed: of everything random in the sweep.
+        variables: drawn or computed values by name, for expressions.
+        space: drawn or computed values by dotted key of the config.
+        constraints: expressions that hold for every trial; a point that breaks one is not tried.
+        anchors: made from the data.
+        points: tried first: values by the names of what is drawn; the rest is drawn.
+        search: how points are chosen.
+        pruning: when trials are stopped.
+        trial: what each is given.
+    """
+
+    base: str
+    objective: tuple[Objective, ...]
+    name: str | None = None
+    options: dict[str, Any] = {}
+    num_trials: Count = 20
+    time_limit: Positive | None = None
+    seed: int = 0
+    variables: dict[str, Any] = {}
+    space: dict[str, Any] = {}
+    constraints: tuple[str, ...] = ()
+    anchors: AnchorSettings | None = None
+    points: tuple[dict[str, Any], ...] = ()
+    search: SearchSettings = SearchSettings()
+    pruning: PruningSettings = PruningSettings()
+    trial: TrialSettings = TrialSettings()
