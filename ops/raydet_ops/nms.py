@@ -100,13 +100,20 @@ def _nms(
     Groups are a hint that boxes of different ones lie apart, which the CPU uses where it holds; with `split` they are
     apart wherever they lie.
     """
+    if score_threshold > 0:
+        above = (scores > score_threshold).nonzero().squeeze(1)
+        groups = None if groups is None else groups[above]
+        kept_scores, keep = _nms(boxes[above], scores[above], iou_threshold, offset, 0, max_num, groups, split)
+        return kept_scores, above[keep]
     wide, ranked = widened(boxes.detach()), widened(scores.detach())
-    if score_threshold <= 0:
-        keep = _suppress(wide, ranked, groups, split, float(iou_threshold), offset, max_num)
+    options = (split, float(iou_threshold), offset, max_num)
+    if split or not boxes.is_cpu:
+        keep = _suppress(wide, ranked, groups, *options)
         return scores[keep], keep
-    above = (scores > score_threshold).nonzero().squeeze(1)
-    groups = None if groups is None else groups[above]
-    keep = above[_suppress(wide[above], ranked[above], groups, split, float(iou_threshold), offset, max_num)]
+    # Equal scores stand by index, except where 2.x sorts on the CPU: there they stand as torch happens to sort them.
+    order = ranked.sort(descending=True).indices
+    groups = None if groups is None else groups[order]
+    keep = order[_suppress(wide[order], ranked[order], groups, *options)]
     return scores[keep], keep
 
 

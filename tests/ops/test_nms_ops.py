@@ -113,6 +113,15 @@ def test_batched_nms_suppresses_within_classes(cfg, agnostic, expected):
     torch.testing.assert_close(dets[:, :4], BOXES[keep])
 
 
+@pytest.mark.parametrize("num", [12, 400])
+def test_equal_scores_stand_as_torch_sorts_them_on_the_cpu(num):
+    corners = 20.0 * torch.arange(num)
+    boxes = torch.stack([corners, corners, corners + 10, corners + 10], dim=1)
+    scores = torch.arange(num) % 3 / 2
+    _, keep = batched_nms(boxes, scores, torch.zeros(num, dtype=torch.long), {"type": "nms", "iou_threshold": 0.5})
+    assert keep.tolist() == scores.sort(descending=True).indices.tolist()
+
+
 @pytest.mark.parametrize("method", ["nms", "soft_nms"])
 def test_batched_nms_of_half_precision_keeps_many_classes_apart(method):
     boxes = BOXES.half() + 900

@@ -34,7 +34,7 @@ def select_candidates(scores: Tensor, layout: LevelLayout, score_thr: float, nms
         scores: `(R, K)`.
         layout: of the axis R; every level has its own contingent.
         score_thr: pairs must score more.
-        nms_pre: pairs kept per level, best first, ties by index; not positive keeps all.
+        nms_pre: pairs kept per level, best first, ties as torch sorts them, which 2.x does; not positive keeps all.
     """
     parts = [
         _best_of_level(level, start, score_thr, nms_pre)
@@ -62,7 +62,7 @@ def _best_of_level(scores: Tensor, start: int, score_thr: float, nms_pre: int) -
     rows = (scores.amax(dim=1) > score_thr).nonzero().squeeze(1)
     row, labels = (scores[rows] > score_thr).nonzero(as_tuple=True)
     priors = rows[row]
-    best, order = scores[priors, labels].sort(descending=True, stable=True)
+    best, order = scores[priors, labels].sort(descending=True)
     if nms_pre > 0:
         best, order = best[:nms_pre], order[:nms_pre]
     return Candidates(priors[order] + start, labels[order], best)

@@ -113,7 +113,7 @@ def _best_per_level(scores: Tensor, output: DenseOutput, nms_pre: int) -> tuple[
     for level, (chunk, start) in enumerate(zip(output.layout.split(scores), output.layout.starts, strict=True)):
         order = torch.arange(chunk.shape[1], device=chunk.device).expand_as(chunk)
         if 0 < nms_pre < chunk.shape[1]:
-            chunk, order = (part[:, :nms_pre] for part in chunk.sort(dim=1, descending=True, stable=True))
+            chunk, order = (part[:, :nms_pre] for part in chunk.sort(dim=1, descending=True))  # as 2.x, ties too
         best.append(chunk)
         index.append(order + start)
         levels.append(torch.full_like(order[0], level))
