@@ -10,17 +10,12 @@ import cv2
 import numpy as np
 
 from raydet.analysis.findings import ERRORS, KINDS, SIZE_NAMES, Finding, Report
+from raydet.search.report.document import document
 from raydet.transforms import read_image
 from raydet.visualization import Objects, Style, draw_objects
 
 PICTURE_SIDE = 320
 """Pixels of the longer side of a picture on the page."""
-
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top}
-.error{color:#b00020}.note{color:#555}.bar{background:#4a78b5;height:.8em;display:inline-block}
-figure{display:inline-block;width:320px;margin:.5rem 1rem .5rem 0;vertical-align:top}
-figcaption{font-size:13px;overflow-wrap:anywhere}img{max-width:100%}"""
 
 
 def text_report(report: Report) -> str:
@@ -46,11 +41,7 @@ def _text_bars(values: Mapping[str, int]) -> Iterator[str]:
 def html_page(reports: Sequence[Report]) -> str:
     """All reports on a page that needs no other file."""
     body = "".join(part for report in reports for part in _section(report))
-    title = "Data check"
-    return (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title><style>{_STYLE}</style>"
-        f"<h1>{title}</h1>{body}</html>"
-    )
+    return document("Data check", body)
 
 
 def _section(report: Report) -> Iterator[str]:
