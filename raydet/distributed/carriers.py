@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from raydet.datasets import Carrier, IndexPlan, bad_sample_policy, build_carrier, list_in, loader_settings, make_plan
 from raydet.distributed.monitor import FIRST_STEP, Reporter
 from raydet.distributed.rows import ActorPool
+
+if TYPE_CHECKING:
+    from raydet.distributed.stream import StreamCarrier
 
 
 @dataclass
@@ -26,6 +29,7 @@ class CarrierFactory:
     reporter: Reporter
     epochs: int | None = None
     fresh: bool = False
+    _training: StreamCarrier | None = field(default=None, init=False, repr=False)
 
     def __call__(
         self,
@@ -69,7 +73,13 @@ class CarrierFactory:
         )
         if training and self.fresh:
             carrier.open(0)
+        if training:
+            self._training = carrier
         return carrier
+
+    def bytes_in_flight(self) -> int | None:
+        """Bytes of training batches on their way from the data actors; None without such actors."""
+        return None if self._training is None else self._training.bytes_in_flight()
 
     def _listing(self, work_dir: str | None, rank: int) -> Any:
         append = list_in(work_dir, rank) if work_dir is not None else None

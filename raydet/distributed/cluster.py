@@ -6,12 +6,20 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
 
+from raydet.distributed.access import explain, use_token_if_there_is_one
 from raydet.distributed.autoscaler import has_autoscaler
 from raydet.distributed.resources import Capacity, NodeGroup
-from raydet.distributed.settings import CLUSTER_SETTINGS, environment_defaults, quiet_ray_loggers
+from raydet.distributed.settings import (
+    CLUSTER_SETTINGS,
+    LOOPBACK_SETTINGS,
+    environment_defaults,
+    is_verbose,
+    quiet_ray_loggers,
+    ray_log_level,
+)
 
 
 class Connection(NamedTuple):
@@ -22,15 +30,21 @@ class Connection(NamedTuple):
 
 
 @contextmanager
-def connected(address: str | None = None) -> Iterator[Connection]:
+def connected(address: str | None = None, dashboard: bool = False) -> Iterator[Connection]:
     """A connection to a Ray cluster; one that this call made also ends with it.
 
     A connection that the program has is used as it is. Otherwise `address`, or `RAY_ADDRESS`, which is also set inside
     `ray job submit`, names the cluster to join, and without any a cluster of this machine alone is started. It is never
-    one that happens to run: Ray would otherwise join what an earlier crash left behind.
+    one that happens to run: Ray would otherwise join what an earlier crash left behind. The new cluster listens on the
+    loopback interface alone.
 
     Args:
         address: a cluster, or "local" for a new one.
+        dashboard: a new cluster has one. Nobody looks at it on a cluster that ends with its run, but Ray frees the
+            workers of killed runs through it.
+
+    Raises:
+        ConnectionError: no cluster answers there, or it does not let us in.
     """
     import ray
 
@@ -39,27 +53,49 @@ def connected(address: str | None = None) -> Iterator[Connection]:
         yield Connection(own=False, alone=False)
         return
     address = address or os.environ.get("RAY_ADDRESS") or "local"
-    with environment_defaults(CLUSTER_SETTINGS):
+    alone = address == "local"
+    with environment_defaults(CLUSTER_SETTINGS), _loopback() if alone else nullcontext():
         _quiet_start()
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-            **(_LOCAL if address == "local" else {}),
-        )
+        if not alone:
+            use_token_if_there_is_one()
+        _init(address, {"include_dashboard": dashboard} if alone else {})
         try:
-            yield Connection(own=True, alone=address == "local")
+            yield Connection(own=True, alone=alone)
         finally:
             ray.shutdown()
 
 
-_LOCAL = {"include_dashboard": False}
-"""A cluster of one run on one machine is gone with the run: nobody would look at its dashboard."""
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """Clusters that are started listen on the loopback interface alone, as Ray's do on macOS and Windows anyway."""
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    with environment_defaults(LOOPBACK_SETTINGS):
+        # Ray reads the variable once, when it is imported.
+        ray_constants.ENABLE_RAY_CLUSTER = os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] not in ("0", "false")
+        try:
+            yield
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _init(address: str, options: Mapping[str, Any]) -> None:
+    import ray
+
+    level = logging.getLevelName(ray_log_level())
+    try:
+        ray.init(address=address, log_to_driver=is_verbose(), logging_level=level, **options)
+    except (ConnectionError, ray.exceptions.RayError) as error:
+        if address == "local":
+            raise
+        raise ConnectionError(explain(error, address)) from error
 
 
 def _quiet_start() -> None:
-    # Ray warns that a token protects the new cluster, which is what one wants.
-    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    if not is_verbose():
+        # Ray warns that a token protects the new cluster, which is what one wants.
+        logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     quiet_ray_loggers()
 
 

@@ -42,9 +42,11 @@ class StopAtMistakes(UserCallback):
             rank, mistake = min(mistakes.items())
             self._reporter.send("mistake", (rank, mistake, str(worker_exceptions[rank])))
             raise mistake
-        told = "; ".join(f"rank {rank}: {type(cause).__name__}: {_first_line(cause)}" for rank, cause in causes.items())
+        told = {f"rank {rank}": f"{type(cause).__name__}: {_first_line(cause)}" for rank, cause in causes.items()}
+        self._reporter.tell("failure", {"causes": told})
+        words = "; ".join(f"{rank}: {cause}" for rank, cause in told.items())
         self._reporter.send(
-            "log", f"raydet: worker failure ({told}); going on from the last checkpoint if tries are left"
+            "log", f"raydet: worker failure ({words}); going on from the last checkpoint if tries are left"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from raydet.distributed.failures import StopAtMistakes, root_cause
 from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.monitor import Monitor, Reporter
 from raydet.distributed.resources import ResourcePlan
-from raydet.distributed.settings import TRAIN_SETTINGS, environment_defaults
+from raydet.distributed.settings import TRAIN_SETTINGS, environment_defaults, ray_log_level
 from raydet.distributed.storage import RunFolder
 
 
@@ -29,6 +29,7 @@ class Launch:
         faults: how often it starts again after which of them, and how long it waits.
         num_to_keep: checkpoints kept in the run folder for restarts, None for all.
         label_selector: nodes that may hold workers.
+        worker_env: environment variables of the workers.
         advice: what to do after a failure.
     """
 
@@ -38,6 +39,7 @@ class Launch:
     faults: FaultTolerance = field(default_factory=FaultTolerance)
     num_to_keep: int | None = 1
     label_selector: dict[str, str] | None = None
+    worker_env: Mapping[str, str] = field(default_factory=dict)
     advice: str = "Its checkpoints are kept; go on with resume=True (--resume) when the cause is gone"
 
     def run(self, function: Callable[[dict[str, Any]], Any], job: dict[str, Any], monitor: Monitor) -> Any:
@@ -87,7 +89,8 @@ class Launch:
                 ),
                 checkpoint_config=CheckpointConfig(num_to_keep=self.num_to_keep),
                 callbacks=[StopAtMistakes(reporter)],
-                logging_config=LoggingConfig(log_level="WARNING"),
+                worker_runtime_env={"env_vars": dict(self.worker_env)} if self.worker_env else None,
+                logging_config=LoggingConfig(log_level=ray_log_level()),
             ),
         )
 

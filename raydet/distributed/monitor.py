@@ -1,13 +1,16 @@
-"""What workers tell the driver while they train: log lines, phases of the start, bad samples."""
+"""What workers tell the driver while they train: log lines, phases of the start, bad samples, events, numbers."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raydet.distributed.run_record import RunRecord
 
 POLL_SECONDS = 0.5
 FIRST_STEP = "first step"
@@ -15,7 +18,11 @@ FIRST_STEP = "first step"
 
 @dataclass(frozen=True)
 class Event:
-    """One thing told: a "log" line, a "phase" by name, the record of a "bad_sample", a "mistake" that ends the run."""
+    """One thing told.
+
+    A "log" line, a "phase" by name, the record of a "bad_sample", a "mistake" that ends the run, or what is "told" for
+    the record of the run: a name with its facts.
+    """
 
     kind: str
     value: Any
@@ -45,6 +52,10 @@ class Reporter:
     def send(self, kind: str, value: Any) -> None:
         if self._box is not None:
             self._box.push.remote([Event(kind, value, time.time())])
+
+    def tell(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Tell the record of the run of an event, or with the name "report" numbers; see `run_record`."""
+        self.send("told", (name, dict(facts)))
 
     def phase(self, name: str) -> None:
         """Say that the start has got as far as the end of phase `name`."""
@@ -91,9 +102,16 @@ class Monitor:
         startup: gets the phases that workers report.
         say: prints a line.
         lines: print the log lines of rank 0.
+        record: of the run.
     """
 
-    def __init__(self, startup: Startup, say: Callable[[str], None], lines: bool = True) -> None:
+    def __init__(
+        self,
+        startup: Startup,
+        say: Callable[[str], None],
+        lines: bool = True,
+        record: RunRecord | None = None,
+    ) -> None:
         import ray
 
         self.box = ray.remote(num_cpus=0)(EventBox).remote()
@@ -102,6 +120,7 @@ class Monitor:
         self._startup = startup
         self._say = say
         self._lines = lines
+        self._record = record
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="raydet-monitor", daemon=True)
@@ -141,6 +160,8 @@ class Monitor:
             self.bad_samples.append(event.value)
         elif event.kind == "mistake":
             self.mistake = event.value
+        elif event.kind == "told" and self._record is not None:
+            self._record.tell(*event.value, at=event.time)
         elif event.kind == "phase" and event.value not in self._startup.ends:
             self._startup.mark(event.value, event.time)
             if event.value == FIRST_STEP:

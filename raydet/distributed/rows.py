@@ -83,6 +83,11 @@ class RowStream:
         self._open.append(window)
         return window
 
+    def bytes_in_flight(self) -> int | None:
+        """Bytes of rows that are finished and not fetched yet; None when Ray Data does not tell."""
+        told = [window.bytes_in_flight() for window in self._open]
+        return None if None in told else sum(each for each in told if each is not None)
+
     def close(self) -> None:
         """Stop the actors."""
         for window in self._open:
@@ -141,6 +146,7 @@ class _Window:
     def __init__(self, worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> None:
         self.size = len(rows)
         self._batches: Iterator[Columns] | None = None
+        self._dataset: Any = None
         self._first: list[Columns] = []
         self._error: BaseException | None = None
         self._starter = threading.Thread(target=self._start, args=(worker, arguments, rows, pool), daemon=True)
@@ -148,7 +154,8 @@ class _Window:
 
     def _start(self, worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> None:
         try:
-            self._batches = iter(_execute(worker, arguments, rows, pool))
+            self._dataset = _plan(worker, arguments, rows, pool)
+            self._batches = iter(self._dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=2))
             self._first = list(itertools.islice(self._batches, 1))
         except BaseException as error:  # handed to the thread that iterates
             self._error = error
@@ -166,6 +173,15 @@ class _Window:
             raise RuntimeError(f"Ray Data returned {count} of {self.size} batches")
         self._batches = None
 
+    def bytes_in_flight(self) -> int | None:
+        executor = getattr(self._dataset, "_current_executor", None)
+        if executor is None:
+            return 0
+        try:  # inside Ray Data, and read while its thread writes
+            return int(executor._resource_manager.get_global_usage().object_store_memory)
+        except (AttributeError, AssertionError):
+            return None
+
     def close(self) -> None:
         self._starter.join()
         batches, self._batches, self._first = self._batches, None, []
@@ -173,7 +189,8 @@ class _Window:
             getattr(batches, "close", lambda: None)()
 
 
-def _execute(worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> Iterable[Columns]:
+def _plan(worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> Any:
+    """The Ray data set whose batches are the results of the rows."""
     import ray.data
 
     from raydet.distributed.settings import quiet_ray_data
@@ -191,5 +208,4 @@ def _execute(worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: Ac
     )
     limits = ray.data.ExecutionResources.for_limits(object_store_memory=pool.bytes_in_flight)
     dataset.context.execution_options.resource_limits = limits
-    batches: Iterable[Columns] = dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=2)
-    return batches
+    return dataset

@@ -30,6 +30,17 @@ CLUSTER_SETTINGS = {
 }
 """Environment of a cluster that raydet starts; its processes inherit it."""
 
+LOOPBACK_SETTINGS = {
+    # Ray's servers, those for metrics without a token too, would listen on all interfaces of the machine.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # And so would gloo. A machine without this interface finds its own way.
+    **({"GLOO_SOCKET_IFNAME": "lo"} if os.path.isdir("/sys/class/net/lo") else {}),
+}
+"""Environment of a cluster of one machine and one run: nobody else needs to reach it."""
+
+VERBOSE_VARIABLE = "RAYDET_VERBOSE"
+"""Set to 1 (`--verbose`) it lets Ray say all that it has to say."""
+
 NOISY_LOGGERS = ("ray.data", "ray.train", "ray.tune")
 
 
@@ -45,10 +56,20 @@ def environment_defaults(defaults: dict[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
+def is_verbose() -> bool:
+    """Whether the user wants to see what Ray says."""
+    return os.environ.get(VERBOSE_VARIABLE, "0") not in ("", "0")
+
+
+def ray_log_level() -> str:
+    """From which level on Ray's libraries speak: when something is wrong, or always."""
+    return "INFO" if is_verbose() else "WARNING"
+
+
 def quiet_ray_loggers() -> None:
-    """Let Ray's libraries speak only when something is wrong."""
+    """Let Ray's libraries speak only when something is wrong, unless the user wants to see more."""
     for name in NOISY_LOGGERS:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(ray_log_level())
 
 
 def quiet_ray_data() -> None:

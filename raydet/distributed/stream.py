@@ -114,6 +114,10 @@ class StreamCarrier:
         self._batches = itertools.chain.from_iterable(map(_open, self._stream))
         self._next, self._skipped = (epoch, start), skipped
 
+    def bytes_in_flight(self) -> int | None:
+        """Bytes of batches on their way; None when nobody knows."""
+        return None if self._stream is None else self._stream.bytes_in_flight()
+
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from raydet.config import Config, ensure_valid
 from raydet.distributed.cluster import Connection, connected
 from raydet.distributed.fault_tolerance import FaultTolerance
+from raydet.distributed.gauges import RunCounters
 from raydet.distributed.launch import Launch
 from raydet.distributed.monitor import Monitor, Startup
+from raydet.distributed.network import worker_environment
 from raydet.distributed.request import Request, num_threads, prepare
+from raydet.distributed.run_record import RunRecord
 from raydet.distributed.storage import RunFolder, open_run_folder
 
 if TYPE_CHECKING:
@@ -62,6 +66,7 @@ def train(
     worker_label_selector: Mapping[str, str] | None = None,
     address: str | None = None,
     wait: float = 600.0,
+    dry_run: bool = False,
     say: Callable[[str], None] = print,
 ) -> RunResult:
     """Train the detector of a config.
@@ -84,6 +89,7 @@ def train(
         worker_label_selector: nodes on which workers train.
         address: a Ray cluster to join; see `raydet.distributed.cluster.connected`.
         wait: seconds to wait for a cluster that others use.
+        dry_run: check the config, and say where the run would run and what it would take of the cluster; write nothing.
         say: prints the lines of the run.
 
     Raises:
@@ -106,19 +112,23 @@ def train(
     stem = Path(cfg.filename).stem if cfg.filename else "run"
     folder = open_run_folder(storage, name, stem=stem, resume=resume, work_dir=work_dir)
     if local:
-        return _train_here(cfg, folder, request, resume)
+        return _train_here(cfg, folder, request, resume, dry_run)
     startup = Startup()
     with ThreadPoolExecutor(max_workers=1) as thread:
         checked = thread.submit(ensure_valid, cfg)  # imports much, which takes as long as Ray does to start
         with connected(address) as connection:
             checked.result()
             startup.mark("ray init")
+            if dry_run:
+                say(f"run {folder}: {request.fitting_plan(cfg, 'train', connection.alone)}")
+                return RunResult({}, str(folder.local or folder), None)
             return _train_on_ray(cfg, folder, request, startup, connection)
 
 
-def _train_here(cfg: Config, folder: RunFolder, request: Request, resume: bool) -> RunResult:
+def _train_here(cfg: Config, folder: RunFolder, request: Request, resume: bool, dry_run: bool) -> RunResult:
     """Train in this process."""
     from raydet.datasets import build_carrier
+    from raydet.distributed.telemetry import add_telemetry, gpu_probes
     from raydet.engine import LocalEnvironment, run_training
 
     if folder.local is None:
@@ -127,8 +137,16 @@ def _train_here(cfg: Config, folder: RunFolder, request: Request, resume: bool) 
         raise ValueError(
             f"local=True trains in this process alone, got num_workers={request.num_workers!r}; leave out one of them"
         )
+    ensure_valid(cfg)
+    if dry_run:
+        request.say(f"run {folder}: in this process")
+        return RunResult({}, str(folder.local), None)
     _dump(cfg, folder)
-    return _result(run_training(cfg, LocalEnvironment(folder.local, resume=resume), build_carrier), folder)
+    environment = LocalEnvironment(folder.local, resume=resume)
+    with RunRecord(folder, _launch_facts(cfg, "in this process"), best_by=_best_by(cfg)) as record:
+        probes = gpu_probes(environment.device)
+        extend = functools.partial(add_telemetry, cfg=cfg, tell=record.tell, probes=probes)
+        return _result(run_training(cfg, environment, build_carrier, extend), folder)
 
 
 def _train_on_ray(
@@ -146,12 +164,28 @@ def _train_on_ray(
         faults=request.faults,
         num_to_keep=1 if folder.local is not None else _kept(cfg),
         label_selector=request.workers_on,
+        worker_env=worker_environment(cfg, connection.alone),
     )
+    counters = RunCounters(folder.name)
     # A program that has its own connection to Ray sees the lines of workers through it.
-    with Monitor(startup, request.say, lines=connection.own) as monitor:
+    with (
+        RunRecord(folder, _launch_facts(cfg, str(plan)), _best_by(cfg), counters.update) as record,
+        Monitor(startup, request.say, lines=connection.own, record=record) as monitor,
+    ):
         job = Job(cfg, folder, request.pool(plan), num_threads(plan), monitor.box)
         result = launch.run(train_worker, {"job": job}, monitor)
     return _result(result, folder, startup=startup.seconds(), bad_samples=monitor.bad_samples)
+
+
+def _launch_facts(cfg: Config, resources: str) -> dict[str, Any]:
+    """What the record of the run says of this launch."""
+    return {"config": Path(cfg.filename).name if cfg.filename else "", "resources": resources, "seed": cfg.get("seed")}
+
+
+def _best_by(cfg: Config) -> str:
+    """The metric by which evaluations are compared; empty for the first one."""
+    wanted = (cfg.get("evaluation") or {}).get("save_best")
+    return wanted if isinstance(wanted, str) and wanted != "auto" else ""
 
 
 def _kept(cfg: Config) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from raydet.distributed.settings import quiet_ray_data
 from raydet.distributed.storage import RunFolder
 
 if TYPE_CHECKING:
+    from raydet.distributed.carriers import CarrierFactory
     from raydet.distributed.environment import RayEnvironment
 
 
@@ -47,7 +48,25 @@ def train_worker(arguments: dict[str, Any]) -> Any:
         epochs = (job.cfg.get("runner") or {}).get("max_epochs")
         resumes = environment.latest_checkpoint() is not None or bool(job.cfg.get("resume_from"))
         factory = CarrierFactory(job.pool, reporter, epochs, fresh=not resumes)
-        return run_training(job.cfg, environment, factory)
+        return run_training(job.cfg, environment, factory, _telemetry(job, reporter, environment, factory))
+
+
+def _telemetry(
+    job: Job, reporter: Reporter, environment: RayEnvironment, factory: CarrierFactory
+) -> Callable[[Any], None]:
+    """What gives a runner the hooks that tell the driver and Ray's metrics how this worker gets on."""
+    from raydet.distributed.gauges import WorkerGauges
+    from raydet.distributed.telemetry import add_telemetry, gpu_probes
+
+    gauges = WorkerGauges(job.folder.name, environment.rank)
+
+    def tell(name: str, facts: Mapping[str, Any]) -> None:
+        if name == "report":
+            gauges.set(facts)
+        reporter.tell(name, facts)
+
+    probes = {**gpu_probes(environment.device), "bytes_in_flight": factory.bytes_in_flight}
+    return lambda runner: add_telemetry(runner, job.cfg, tell, probes)
 
 
 def test_worker(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class BaseRunner(HookRegistration):
         resumed: the checkpoint that the run goes on from, until hooks have had their `before_run`.
         amp_dtype: steps run under autocast with it, unless None.
         scaler: of the gradients in half precision, or None.
+        last_checkpoint: made since the last report to the environment, or None.
+        evaluated: whether an evaluation was made since then.
         split_step: computes training steps, in parts where memory is short; None computes them whole.
         guard: decides what becomes of steps whose loss or gradient is not finite.
         stop_on_nonfinite_loss: the guard is asked about a NaN or infinite loss; else it is only logged.
@@ -105,6 +107,7 @@ class BaseRunner(HookRegistration):
         self.split_step: SplitStep | None = None
         self.guard = NanGuard()
         self.stop_on_nonfinite_loss = True
+        self.evaluated = False
         self.skips_step = False
         self.bucket = 1
         self.stage: tuple[str | None, int | None] = (None, None)
@@ -282,7 +285,7 @@ class BaseRunner(HookRegistration):
 
     def note_evaluation(self) -> None:
         """Remember that an evaluation was made for the next report. Every rank calls this."""
-        self._news = True
+        self._news = self.evaluated = True
 
     def _report(self) -> None:
         """Tell the environment what is new; called at the same places on every rank."""
@@ -295,7 +298,7 @@ class BaseRunner(HookRegistration):
         metrics = {**means, **self.metrics, "epoch": self._epochs_done(), "iter": self._iter}
         self.environment.report(metrics, self.last_checkpoint)
         self.last_checkpoint = None
-        self._news = False
+        self._news = self.evaluated = False
 
     def load_checkpoint(
         self, filename: str | Path, map_location: Any = "cpu", strict: bool = False, revise_keys: Any = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,12 @@ class Phases:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
 
 
-def run_training(cfg: Config, environment: Environment, make_carrier: MakeCarrier) -> TrainingResult:
+def run_training(
+    cfg: Config,
+    environment: Environment,
+    make_carrier: MakeCarrier,
+    extend: Callable[[BaseRunner], None] | None = None,
+) -> TrainingResult:
     """Train the model of a config. Every process of a run calls this.
 
     Args:
@@ -76,6 +81,7 @@ def run_training(cfg: Config, environment: Environment, make_carrier: MakeCarrie
 
     Raises:
         ConfigError: the config names something that does not exist.
+        extend: may give the runner more hooks, once it has those of the config.
         OSError: the work dir cannot be written.
         ValueError: a checkpoint does not fit the model, a head does not fit the data set, or a setting is impossible.
         NonFiniteLossError: the loss became NaN or infinite.
@@ -114,6 +120,8 @@ def run_training(cfg: Config, environment: Environment, make_carrier: MakeCarrie
             runner.resume(start.checkpoint, source=start.source)
             start.checkpoint = None  # half a gigabyte that nobody needs from here on
         logger.info(f"hooks of each stage:\n{runner.get_hook_info()}")
+            if extend is not None:
+                extend(runner)
         runner.run(carriers, [tuple(phase) for phase in cfg.get("workflow", [("train", 1)])])
     newest = (runner.meta.get("hook_msgs") or {}).get("last_ckpt")
     return TrainingResult(dict(runner.metrics), Path(environment.work_dir), Path(newest) if newest else None)
