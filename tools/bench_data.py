@@ -1,6 +1,6 @@
 """Images per second and processor time per image of three ways to feed a detector, on two CPUs.
 
-    python tools/bench_data.py [--rounds 2] [--images 400] [--cases plain mixed] [--out docs/numbers/data_path.csv]
+    python tools/bench_data.py [--rounds 2] [--images 900] [--cases plain mixed] [--out docs/numbers/data_path.csv]
 
 `loader`: a torch `DataLoader` with raydet's transforms; `ray`: the same through Ray Data actors; `torchvision`: a
 `DataLoader` with torchvision's transforms. "plain" resizes to 1333x800, flips, normalises and pads; "mixed" makes
@@ -8,6 +8,7 @@ Mosaic, MixUp and colour shifts of 640x640. Every run has a process of its own, 
 batches of two; rounds go through the peers in turn. The time is that of the whole process tree, Ray's daemons included.
 raydet sends uint8 and normalises where the model is: figures come without that and, as `cpu_ms_with_normalisation`,
 with it on the training process's CPU; torchvision's loader processes normalise, so that both figures are one.
+Actors read some two hundred images ahead, which an epoch must outweigh.
 
 The images are those of `../shared/data/coco_mini` where they are at hand, otherwise the embedded aerial photos.
 """
@@ -131,7 +132,7 @@ def run_torchvision(case: str, images: int) -> dict[str, float]:
     dataset = build_dataset(section("plain"))
     peer = TorchvisionDataset(dataset, case == "mixed", SCALES[case])
     start = time.monotonic()
-    sampler = RandomSampler(peer, replacement=True, num_samples=images)
+    sampler = RandomSampler(peer, replacement=True, num_samples=images // 4)
     loader = DataLoader(peer, 2, sampler=sampler, num_workers=2, collate_fn=collate, prefetch_factor=2)
     batches = iter(loader)
     next(batches)
@@ -156,7 +157,7 @@ def main() -> None:
     """Run the rounds, write the rows and print the ratios of the medians."""
     parser = argparse.ArgumentParser(description="Compare ways to feed a detector.")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--images", type=int, default=400, help="in an epoch; raydet reads three, torchvision one")
+    parser.add_argument("--images", type=int, default=900, help="in an epoch; raydet reads three, torchvision a quarter")
     parser.add_argument("--cases", nargs="+", choices=SCALES, default=list(SCALES))
     parser.add_argument("--out", type=Path, default=ROOT / "docs/numbers/data_path.csv")
     parser.add_argument("--run", choices=PEERS, help=argparse.SUPPRESS)

@@ -13,12 +13,9 @@ from torch import Tensor
 
 from raydet.datasets.log import say_once
 from raydet.datasets.multi_image import MultiImageMixDataset
-from raydet.datasets.pixels import NormSpec, normalize_images
+from raydet.datasets.pixels import NORM_SPEC, NormSpec, normalize_images
 from raydet.transforms import AutoAugment, Compose, DefaultFormatBundle, MultiScaleFlipAug, Normalize, Pad
 from raydet.transforms.base import Results, Transform
-
-NORM_SPEC = "norm_spec"
-"""The batch's key for its `NormSpec`."""
 
 _KEEP_UINT8 = (
     "LoadImageFromFile",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from raydet.datasets.pixels import NORM_SPEC
 from raydet.datasets.wire import Columns, pack, unpack
 
 Span = tuple[str, int, int]
@@ -87,11 +88,20 @@ def read_parcel(buffer: np.ndarray, entry: Sequence[Any]) -> dict[str, Any]:
 
 
 def unload(buffer: np.ndarray, index: Iterable[Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """The batches of a container, each copied out of `buffer` when its turn comes."""
+    """The batches of a container, each copied out of `buffer` when its turn comes.
+
+    Images that wait for their normalisation stay where they are: `to_device` makes new ones of them.
+    """
     start = 0
-    for entry in index:
-        yield read_parcel(buffer[start:], entry)
-        start += entry[0]
+    for size, spans in index:
+        columns = _views(buffer[start : start + size], spans)
+        lent = [name for name in columns if NORM_SPEC in spans and _is_image(name)]
+        yield unpack({name: column if name in lent else column.copy() for name, column in columns.items()})
+        start += size
+
+
+def _is_image(name: str) -> bool:
+    return name == "img" or (name.startswith("img/") and not name.endswith(":shape"))
 
 
 def _views(buffer: np.ndarray, spans: Mapping[str, Sequence[Any]]) -> Columns:

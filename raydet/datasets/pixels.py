@@ -12,6 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+NORM_SPEC = "norm_spec"
+"""A batch's key for its `NormSpec`."""
+
 
 @dataclass(frozen=True)
 class NormSpec:

@@ -9,8 +9,9 @@ import numpy as np
 
 from raydet.datasets.bad_samples import BAD_SAMPLES, BadSamplePolicy, describe, placeholder_of
 from raydet.datasets.collate import Batch, collate
-from raydet.datasets.device import NORM_SPEC, without_normalization
+from raydet.datasets.device import without_normalization
 from raydet.datasets.order import flags_of
+from raydet.datasets.pixels import NORM_SPEC
 from raydet.datasets.plan import Draw
 from raydet.datasets.seeding import drawn_from
 from raydet.transforms.files import BadSampleError

@@ -7,6 +7,7 @@ tensors (values one after another, shapes likewise); masks travel as bits or coo
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -74,11 +75,18 @@ def _pack_tensor(value: Tensor, key: str, columns: Columns) -> None:
 
 def _unpack_tensor(key: str, columns: Mapping[str, np.ndarray]) -> Tensor:
     by_pixel, *shape = columns[f"{key}:shape"].tolist()
-    flat = torch.from_numpy(columns[key])
+    flat = _shared(columns[key])
     if by_pixel:
         images, channels, height, width = shape
         return flat.view(images, height, width, channels).permute(0, 3, 1, 2)
     return flat.view(shape)
+
+
+def _shared(column: np.ndarray) -> Tensor:
+    """The column as a tensor; one that must not be written to, such as pixels in the object store, as it is."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(column)
 
 
 def _pack_tensors(value: Sequence[Tensor], key: str, columns: Columns) -> None:
