@@ -27,7 +27,7 @@ from raydet.datasets.parquet import ParquetDataset
 from raydet.datasets.parquet_writer import write_parquet
 from raydet.datasets.pipelines import get_loading_pipeline, replace_ImageToTensor
 from raydet.datasets.pixels import NormSpec
-from raydet.datasets.plan import Draw, IndexPlan
+from raydet.datasets.plan import Draw, IndexPlan, Plan
 from raydet.datasets.reader import BatchReader
 from raydet.datasets.samplers import (
     ClassAwareSampler,
@@ -80,6 +80,7 @@ __all__ = [
     "OpenImagesChallengeDataset",
     "OpenImagesDataset",
     "ParquetDataset",
+    "Plan",
     "RepeatDataset",
     "VOCDataset",
     "WIDERFaceDataset",

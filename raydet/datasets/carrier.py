@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from raydet.datasets.bad_samples import BadSampleCounter, BadSamplePolicy
 from raydet.datasets.multi_image import skipped_types
-from raydet.datasets.plan import Draw, IndexPlan
+from raydet.datasets.plan import Draw, Plan
 from raydet.datasets.reader import BatchReader
 from raydet.datasets.slabs import FilledSlab, SlabPost, SlabWriter
 
@@ -40,7 +40,7 @@ class Carrier(Protocol):
 class PlanCursor(Sampler[list[Draw]]):
     """The batches of one rank from a position on; the position is set before each epoch."""
 
-    def __init__(self, plan: IndexPlan, rank: int) -> None:
+    def __init__(self, plan: Plan, rank: int) -> None:
         self.plan = plan
         self.rank = rank
         self.epoch, self.start = 0, 0
@@ -71,7 +71,7 @@ class LoaderCarrier:
     def __init__(
         self,
         dataset: Any,
-        plan: IndexPlan,
+        plan: Plan,
         rank: int = 0,
         *,
         num_workers: int = 2,

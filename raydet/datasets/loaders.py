@@ -14,7 +14,8 @@ from raydet.datasets import samplers
 from raydet.datasets.bad_samples import BadSamplePolicy, list_in
 from raydet.datasets.carrier import LoaderCarrier
 from raydet.datasets.collate import collate
-from raydet.datasets.plan import IndexPlan
+from raydet.datasets.lanes import LanePlan
+from raydet.datasets.plan import IndexPlan, Plan
 from raydet.datasets.ranks import rank_and_world
 
 SPLITS = ("train", "val", "test")
@@ -25,7 +26,8 @@ def loader_settings(data: Mapping[str, Any], split: str) -> dict[str, Any]:
 
     `data.<split>_dataloader` goes before `data.samples_per_gpu` and `data.workers_per_gpu`, the older spelling, of
     which the first only holds for training. Training keeps its workers between epochs unless `persistent_workers` is
-    False; `endless`, which the engine sets for an IterBasedRunner, makes the plan one that knows no epochs.
+    False. The engine sets `endless` for an IterBasedRunner, whose plan knows no epochs, and `ranks`, `cuts` and
+    `cut_epoch` for runs whose number of workers changes.
 
     Raises:
         ValueError: the same setting stands in both places.
@@ -42,12 +44,12 @@ def loader_settings(data: Mapping[str, Any], split: str) -> dict[str, Any]:
     return {**settings, "persistent_workers": split == "train", **common, **own}
 
 
-_OF_TRAINING = ("samples_per_gpu", "workers_per_gpu", "persistent_workers", "endless")
+_OF_TRAINING = ("samples_per_gpu", "workers_per_gpu", "persistent_workers", "endless", "ranks", "cuts", "cut_epoch")
 
 
 def make_plan(
     dataset: Any, settings: Mapping[str, Any], split: str, world_size: int = 1, seed: int | None = None
-) -> IndexPlan:
+) -> Plan:
     """The plan of one split.
 
     Args:
@@ -66,7 +68,10 @@ def make_plan(
     class_aware = settings.get("class_aware_sampler")
     if class_aware is not None and split == "train":
         options.update(order="class_aware", samples_per_class=class_aware.get("num_sample_class", 1))
-    return IndexPlan.of(dataset, size, **options)
+    options.update({key: settings[key] for key in ("cuts", "cut_epoch") if key in settings})
+    ranks = settings.get("ranks", world_size)
+    plan = IndexPlan.of(dataset, size, **{**options, "world_size": ranks})
+    return plan if ranks == world_size else LanePlan(plan, world_size)
 
 
 def bad_sample_policy(data: Mapping[str, Any], split: str) -> BadSamplePolicy:

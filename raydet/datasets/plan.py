@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from raydet.datasets import order
+from raydet.datasets import order, resharding
 from raydet.datasets.seeding import sample_seed
 
 ORDERS = ("grouped", "shuffled", "sequential", "class_aware", "endless")
@@ -22,6 +22,25 @@ class Draw(NamedTuple):
 
     sample: int
     seed: int
+
+
+class Plan(Protocol):
+    """What a carrier needs of a plan."""
+
+    @property
+    def world_size(self) -> int: ...
+
+    @property
+    def samples_per_batch(self) -> int: ...
+
+    @property
+    def order(self) -> str: ...
+
+    def num_batches(self, rank: int = 0) -> int:
+        """Batches of a rank in an epoch, the same in every epoch."""
+
+    def draws(self, epoch: int, rank: int, batch: int) -> list[Draw]:
+        """The samples of one batch with their seeds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +61,8 @@ class IndexPlan:
         order: one of `ORDERS`.
         images_of: for "class_aware": positions of the samples of each class.
         samples_per_class: for "class_aware".
+        cuts: how far plans of other world sizes had come in the epoch `cut_epoch` before this one took over.
+        cut_epoch: see there.
     """
 
     flag: np.ndarray
@@ -51,8 +72,12 @@ class IndexPlan:
     order: str = "grouped"
     images_of: Mapping[int, Sequence[int]] | None = None
     samples_per_class: int = 1
+    cuts: tuple[resharding.Cut, ...] = ()
+    cut_epoch: int = 0
 
     def __post_init__(self) -> None:
+        if self.cuts and self.order not in resharding.ORDERS:
+            raise ValueError(f"an epoch in {self.order!r} order cannot be divided anew among other ranks")
         if self.order not in ORDERS:
             raise ValueError(f"order must be one of {ORDERS}, got {self.order!r}")
         if self.samples_per_batch < 1 or self.world_size < 1:
@@ -73,7 +98,7 @@ class IndexPlan:
         """`(S,)` all samples of a rank in their order."""
         if not 0 <= rank < self.world_size:
             raise ValueError(f"rank must lie in [0, {self.world_size}), got {rank}")
-        return _global_order(self, epoch)[rank]
+        return self.parts(epoch)[rank]
 
     def batches(self, epoch: int, rank: int) -> list[list[int]]:
         """The batches of a rank, as lists of indices."""
@@ -91,7 +116,13 @@ class IndexPlan:
         place = (batch * self.world_size + rank) * self.samples_per_batch
         return [Draw(index, sample_seed(self.seed, epoch, place + i)) for i, index in enumerate(indices)]
 
+    def parts(self, epoch: int) -> tuple[np.ndarray, ...]:
+        """All samples of every rank."""
+        return _global_order(self, epoch)
+
     def _ranks(self, epoch: int) -> tuple[np.ndarray, ...]:
+        if self.cuts and epoch == self.cut_epoch:
+            return resharding.resharded(self)
         generator = order.generator_of(epoch + self.seed)
         step, world = self.samples_per_batch, self.world_size
         count = len(self.flag)

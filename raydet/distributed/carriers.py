@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from raydet.datasets import Carrier, IndexPlan, bad_sample_policy, build_carrier, list_in, loader_settings, make_plan
+from raydet.datasets import Carrier, Plan, bad_sample_policy, build_carrier, list_in, loader_settings, make_plan
 from raydet.distributed.monitor import FIRST_STEP, Reporter
 from raydet.distributed.rows import ActorPool
 
@@ -54,7 +54,7 @@ class CarrierFactory:
         return _Timed(carrier, self.reporter) if split == "train" else carrier
 
     def _stream(
-        self, dataset: Any, data: Mapping[str, Any], split: str, plan: IndexPlan, rank: int, work_dir: str | None
+        self, dataset: Any, data: Mapping[str, Any], split: str, plan: Plan, rank: int, work_dir: str | None
     ) -> Carrier:
         from raydet.distributed.stream import StreamCarrier
 
@@ -70,6 +70,7 @@ class CarrierFactory:
             on_bad_samples=self._listing(work_dir, rank),
             defer_normalization=data.get("device_normalize", True),
             epochs=self.epochs,
+            read_meanwhile=self.pool.label_selector is None,  # else reading is not for the nodes of workers
         )
         if training and self.fresh:
             carrier.open(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -52,7 +51,7 @@ class FaultTolerance:
             _check(field.name, getattr(self, field.name))
 
     @classmethod
-    def of(cls, cfg: Mapping[str, Any], **given: Any) -> FaultTolerance:
+    def of(cls, cfg: Any, **given: Any) -> FaultTolerance:
         """The section of a config; what is `given` and not None goes before it.
 
         Raises:
@@ -100,7 +99,7 @@ def _check(name: str, value: Any) -> None:
         raise ValueError(f"fault_tolerance.{name} is {value!r}, expected {wanted}")
 
 
-def _place(cfg: Mapping[str, Any]) -> str:
+def _place(cfg: Any) -> str:
     where = getattr(cfg, "where", None)
     place = where("fault_tolerance") if callable(where) else None
     return f" ({place})" if place else ""

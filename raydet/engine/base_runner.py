@@ -15,12 +15,15 @@ from raydet.checkpoint import load, save_checkpoint
 from raydet.datasets.device import to_device
 from raydet.engine import resume
 from raydet.engine.acceleration import pad_to_bucket
+from raydet.engine.elastic import ElasticBatch
 from raydet.engine.environment import Environment, LocalEnvironment
 from raydet.engine.finite import describe_loss, loss_is_finite
 from raydet.engine.hooks.logger import LoggerHook
 from raydet.engine.hooks.registration import HookRegistration
 from raydet.engine.hooks.text_logger import TextLoggerHook
 from raydet.engine.hooks.updater import read_momentum
+from raydet.engine.interruption import FILE, Interrupted
+from raydet.engine.lane_step import LaneStep
 from raydet.engine.log_buffer import LogBuffer
 from raydet.engine.logging import get_logger
 from raydet.engine.nan_guard import NanGuard
@@ -55,12 +58,16 @@ class BaseRunner(HookRegistration):
         data_batch: batch of the current step, on the device.
         metrics: of the last evaluation (rank 0).
         checkpoint_meta: more facts for checkpoints only.
+        last_checkpoint: made since the last report to the environment, or None.
+        evaluated: whether an evaluation was made since then.
+        evaluation_request: what is to be evaluated elsewhere with the next report, or None; on all ranks alike.
         resumed: the checkpoint that the run goes on from, until hooks have had their `before_run`.
         amp_dtype: steps run under autocast with it, unless None.
         scaler: of the gradients in half precision, or None.
-        last_checkpoint: made since the last report to the environment, or None.
-        evaluated: whether an evaluation was made since then.
-        split_step: computes training steps, in parts where memory is short; None computes them whole.
+        split_step: computes training steps in parts, where memory is short or a process has several lanes; None
+            computes them whole.
+        elastic: what becomes of the batch when the number of processes changes.
+        other_batches: of the lanes before the one that `data_batch` is of.
         guard: decides what becomes of steps whose loss or gradient is not finite.
         stop_on_nonfinite_loss: the guard is asked about a NaN or infinite loss; else it is only logged.
         skips_step: whether the current step is to leave the weights as they are.
@@ -101,13 +108,16 @@ class BaseRunner(HookRegistration):
         self.metrics: dict[str, Any] = {}
         self.checkpoint_meta: dict[str, Any] = {}
         self.last_checkpoint: Path | None = None
+        self.evaluated = False
+        self.evaluation_request: dict[str, Any] | None = None
         self.resumed: dict[str, Any] | None = None
         self.amp_dtype: torch.dtype | None = None
         self.scaler: torch.amp.GradScaler | None = None
-        self.split_step: SplitStep | None = None
+        self.split_step: SplitStep | LaneStep | None = None
+        self.elastic = ElasticBatch(self.world_size)
+        self.other_batches: list[Any] = []
         self.guard = NanGuard()
         self.stop_on_nonfinite_loss = True
-        self.evaluated = False
         self.skips_step = False
         self.bucket = 1
         self.stage: tuple[str | None, int | None] = (None, None)
@@ -210,12 +220,28 @@ class BaseRunner(HookRegistration):
         self._end_iteration()
 
     def _end_iteration(self) -> None:
-        self.data_batch = None
+        self.data_batch, self.other_batches = None, []
         self.batch += 1
         self._iter += 1
         self.log_buffer.trim(self._kept)
         if self._news:
             self._report()
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        """End the run with a checkpoint when the environment asks for that; it does so on all ranks alike.
+
+        Raises:
+            Interrupted: always, then.
+        """
+        reason = self.environment.interruption()
+        if reason is None or self._iter == self._max_iters:
+            return
+        self.logger.warning(f"{reason}: saving a checkpoint at iteration {self._iter} and ending here")
+        states = self.gather_random_states()
+        self.note_checkpoint(self.save_checkpoint(self.environment.work_dir, FILE, random_states=states))
+        self._report()
+        raise Interrupted(reason, self._iter)
 
     def validate_batch(self, data_batch: Any) -> None:
         """One validation iteration with its hooks."""
@@ -227,7 +253,11 @@ class BaseRunner(HookRegistration):
         self.data_batch = None
 
     def _load(self, data_batch: Any) -> None:
-        self.data_batch = pad_to_bucket(to_device(data_batch, self.environment.device), self.bucket)
+        self.other_batches = [self._prepared(each) for each in getattr(data_batch, "others", ())]
+        self.data_batch = self._prepared(data_batch)
+
+    def _prepared(self, data_batch: Any) -> Any:
+        return pad_to_bucket(to_device(data_batch, self.environment.device), self.bucket)
 
     def gather_random_states(self) -> list[Any] | None:
         """States of the random generators of all ranks on rank 0, None elsewhere. Every rank calls this."""
@@ -296,8 +326,8 @@ class BaseRunner(HookRegistration):
             if values
         }
         metrics = {**means, **self.metrics, "epoch": self._epochs_done(), "iter": self._iter}
-        self.environment.report(metrics, self.last_checkpoint)
-        self.last_checkpoint = None
+        self.environment.report(metrics, self.last_checkpoint, self.evaluation_request)
+        self.last_checkpoint = self.evaluation_request = None
         self._news = self.evaluated = False
 
     def load_checkpoint(

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from raydet.config import Config
 from raydet.datasets import Carrier, build_dataset, loader_settings, replace_ImageToTensor
+from raydet.datasets.lanes import LaneCarrier
+from raydet.engine.elastic import ElasticBatch
 from raydet.engine.environment import Environment
 
 
@@ -76,6 +78,16 @@ def carrier_for(
         seed=seed,
         work_dir=str(environment.work_dir),
     )
+
+
+def training_carrier(
+    cfg: Config, dataset: Any, environment: Environment, make_carrier: MakeCarrier, seed: int, elastic: ElasticBatch
+) -> Carrier:
+    """The carrier of a training phase; of a process with several lanes, one that brings a batch of each."""
+    data = Config({"data": {**cfg["data"], **elastic.loader_options()}, "runner": cfg.get("runner", {})})
+    carrier = carrier_for(data, dataset, "train", environment, make_carrier, seed)
+    num_lanes = len(elastic.lanes(environment.rank))
+    return carrier if elastic.ranks == environment.world_size else LaneCarrier(carrier, num_lanes)
 
 
 def _training_pipeline(section: Any) -> Any:

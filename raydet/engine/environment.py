@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ class Environment(Protocol):
         local_rank: of this process on its machine.
         device: on which this process trains.
         work_dir: local folder for logs and checkpoints.
+        evaluates_elsewhere: others can evaluate a checkpoint while the run goes on.
     """
 
     rank: int
@@ -34,18 +35,33 @@ class Environment(Protocol):
     local_rank: int
     device: torch.device
     work_dir: Path
+    evaluates_elsewhere: bool
 
     def wrap_model(self, model: nn.Module) -> nn.Module:
         """Move the model to the device; data-parallel when there are several processes."""
 
-    def report(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
-        """Tell the outside of progress; every rank calls this equally often, rank 0 with the checkpoint file."""
+    def report(
+        self, metrics: Mapping[str, Any], checkpoint: Path | None, evaluate: Mapping[str, Any] | None = None
+    ) -> None:
+        """Tell the outside of progress; every rank calls this equally often, rank 0 with the checkpoint file.
+
+        Where `evaluates_elsewhere`, the checkpoint may be given out to be evaluated, with its name and position.
+        """
 
     def latest_checkpoint(self) -> Path | None:
         """The checkpoint to go on from, or None to start anew."""
 
+    def earlier_checkpoints(self) -> Iterator[Path]:
+        """Those before the latest one, the newest first, for a run whose latest one is damaged."""
+
     def gather(self, obj: Any) -> list[Any] | None:
         """Objects of all ranks on rank 0, None elsewhere. Every rank calls this."""
+
+    def interruption(self) -> str | None:
+        """Why the run is to save a checkpoint and end now, or None.
+
+        Every rank calls this after every iteration, and all get the same answer there.
+        """
 
 
 def default_device(index: int = 0) -> torch.device:
@@ -69,6 +85,7 @@ class LocalEnvironment:
     rank = 0
     world_size = 1
     local_rank = 0
+    evaluates_elsewhere = False
 
     def __init__(self, work_dir: str | Path, device: str | torch.device | None = None, resume: bool = False) -> None:
         self.work_dir = Path(work_dir)
@@ -78,14 +95,22 @@ class LocalEnvironment:
     def wrap_model(self, model: nn.Module) -> nn.Module:
         return model.to(self.device)
 
-    def report(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
+    def report(
+        self, metrics: Mapping[str, Any], checkpoint: Path | None, evaluate: Mapping[str, Any] | None = None
+    ) -> None:
         """Nobody listens."""
 
     def latest_checkpoint(self) -> Path | None:
         return next(iter(checkpoints_in(self.work_dir)), None) if self.resume else None
 
+    def earlier_checkpoints(self) -> Iterator[Path]:
+        yield from checkpoints_in(self.work_dir)[1:]
+
     def gather(self, obj: Any) -> list[Any] | None:
         return [obj]
+
+    def interruption(self) -> str | None:
+        return None
 
 
 class ProcessGroupEnvironment(LocalEnvironment):

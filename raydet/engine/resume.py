@@ -30,6 +30,7 @@ def snapshot(runner: Any, random_states: list[Any] | None) -> dict[str, Any]:
         "stage": stage if stage in ("after_train_iter", "after_train_epoch") else None,
         "after": _name_of(runner.hooks, position) if position is not None else None,
         "world_size": runner.world_size,
+        **runner.elastic.state(runner.epoch),
         "random_states": random_states,
         "model": _state_of(runner.model),
         "hooks": {_name_of(runner.hooks, i): hook.state_dict() for i, hook in _stateful(runner.hooks)},

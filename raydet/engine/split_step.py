@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -46,7 +46,7 @@ class SplitStep:
         parts = 1
         while True:
             try:
-                return _compute(model, runner.optimizer, split(batch, images, parts), scale)
+                return compute_parts(model, runner.optimizer, split(batch, images, parts), scale)
             except torch.OutOfMemoryError:
                 if parts >= limit:
                     raise
@@ -100,7 +100,19 @@ def _is_per_image(value: Any, images: int) -> bool:
     return is_batched and len(value) == images
 
 
-def _compute(model: nn.Module, optimizer: Any, parts: Iterator[tuple[float, Batch]], scale: float) -> dict[str, Any]:
+def compute_parts(
+    model: nn.Module, optimizer: Any, parts: Iterable[tuple[float, Batch]], scale: float
+) -> dict[str, Any]:
+    """The weighted sum of the losses of several batches, as the model's `train_step` would return it.
+
+    Gradients are computed at once, part by part, and flow when the loss is asked to.
+
+    Args:
+        model: not wrapped.
+        optimizer: for `train_step`.
+        parts: weights and batches.
+        scale: of gradients in half precision on their way.
+    """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     grads: list[Tensor | None] = [None] * len(trained)
     loss, logged, samples = torch.zeros(()), dict[str, float](), 0

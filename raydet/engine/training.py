@@ -17,25 +17,26 @@ from raydet.config import Config, compat_cfg, ensure_valid, update_data_root
 from raydet.engine.acceleration import CompileCountHook, accelerate, compile_options
 from raydet.engine.bad_samples import BadSampleHook
 from raydet.engine.base_runner import BaseRunner
-from raydet.engine.data import MakeCarrier, carrier_for, evaluation_dataset, training_datasets
+from raydet.engine.data import MakeCarrier, training_carrier, training_datasets
+from raydet.engine.elastic import ElasticBatch
 from raydet.engine.environment import Environment, check_work_dir, from_rank_0
 from raydet.engine.environment_info import environment_info
-from raydet.engine.hooks.evaluation import DistEvalHook, EvalHook
+from raydet.engine.evaluating import register_evaluation
 from raydet.engine.hooks.optimizer import Fp16OptimizerHook, GradientCumulativeFp16OptimizerHook
 from raydet.engine.hooks.progress import ProgressHook
 from raydet.engine.hooks.rf_search import rfnext_init_model
 from raydet.engine.hooks.timing import StartupHook
+from raydet.engine.lane_step import LaneStep
 from raydet.engine.logging import get_logger
 from raydet.engine.lr_scaling import auto_scale_lr
 from raydet.engine.nan_guard import NanGuard
 from raydet.engine.optimizers import build_optimizer
 from raydet.engine.processes import set_up_processes
 from raydet.engine.random import set_random_seed
+from raydet.engine.resume import KEY
 from raydet.engine.runner_constructor import build_runner
 from raydet.engine.split_step import split_step_of
 from raydet.engine.starting import Start, find_start, load_weights
-
-_OF_DISTRIBUTED = ("tmpdir", "gpu_collect", "broadcast_bn_buffer")
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,10 @@ def run_training(
         cfg: left untouched.
         environment: where the run runs; its work dir wins over the config's.
         make_carrier: brings batches of a data set to this process.
+        extend: may give the runner more hooks, once it has those of the config.
 
     Raises:
         ConfigError: the config names something that does not exist.
-        extend: may give the runner more hooks, once it has those of the config.
         OSError: the work dir cannot be written.
         ValueError: a checkpoint does not fit the model, a head does not fit the data set, or a setting is impossible.
         NonFiniteLossError: the loss became NaN or infinite.
@@ -105,9 +106,10 @@ def run_training(
     _write_header(cfg, seed, environment, logger)
     with phases.measure("data"):
         datasets = training_datasets(cfg)
-        carriers = [carrier_for(cfg, each, "train", environment, make_carrier, seed) for each in datasets]
+        elastic = _elastic(cfg, environment, start, datasets, seed, logger)
+        carriers = _training_carriers(cfg, environment, datasets, make_carrier, seed, elastic)
     with phases.measure("model"):
-        runner = _build_runner(cfg, environment, logger, datasets[0], start, seed)
+        runner = _build_runner(cfg, environment, logger, datasets[0], start, seed, elastic)
     runner.timestamp = timestamp
     with contextlib.ExitStack() as closing:
         for carrier in carriers:
@@ -116,15 +118,48 @@ def run_training(
             _register_hooks(runner, cfg, environment, make_carrier, phases, closing)
             if environment.world_size > 1:
                 runner.register_hook(BadSampleHook(carriers), "HIGH")
+            if extend is not None:
+                extend(runner)
         if start.checkpoint is not None:
             runner.resume(start.checkpoint, source=start.source)
             start.checkpoint = None  # half a gigabyte that nobody needs from here on
         logger.info(f"hooks of each stage:\n{runner.get_hook_info()}")
-            if extend is not None:
-                extend(runner)
         runner.run(carriers, [tuple(phase) for phase in cfg.get("workflow", [("train", 1)])])
     newest = (runner.meta.get("hook_msgs") or {}).get("last_ckpt")
     return TrainingResult(dict(runner.metrics), Path(environment.work_dir), Path(newest) if newest else None)
+
+
+def _elastic(
+    cfg: Config, environment: Environment, start: Start, datasets: list[Any], seed: int, logger: Any
+) -> ElasticBatch:
+    """What the run does about its batch, after a checkpoint of another number of processes has been translated."""
+    state = (start.checkpoint or {}).get("meta", {}).get(KEY)
+    elastic = ElasticBatch.of(cfg, environment.world_size, state)
+    if start.checkpoint is None:
+        return elastic
+    return elastic.take_over(start.checkpoint, cfg, datasets[_first_training(cfg)], seed, logger)
+
+
+def _first_training(cfg: Config) -> int:
+    return [mode for mode, _ in cfg.get("workflow", [("train", 1)])].index("train")
+
+
+def _training_carriers(
+    cfg: Config,
+    environment: Environment,
+    datasets: list[Any],
+    make_carrier: MakeCarrier,
+    seed: int,
+    elastic: ElasticBatch,
+) -> list[Any]:
+    """A carrier for each phase of the workflow."""
+    carriers: list[Any] = []
+    for (mode, _), dataset in zip(cfg.get("workflow", [("train", 1)]), datasets, strict=True):
+        if mode == "train":
+            carriers.append(training_carrier(cfg, dataset, environment, make_carrier, seed, elastic))
+        else:
+            carriers.append(carrier_for(cfg, dataset, "train", environment, make_carrier, seed))
+    return carriers
 
 
 def _seed(cfg: Config, environment: Environment, start: Start) -> int:
@@ -153,7 +188,7 @@ def _write_header(cfg: Config, seed: int, environment: Environment, logger: Any)
 
 
 def _build_runner(
-    cfg: Config, environment: Environment, logger: Any, dataset: Any, start: Start, seed: int
+    cfg: Config, environment: Environment, logger: Any, dataset: Any, start: Start, seed: int, elastic: ElasticBatch
 ) -> BaseRunner:
     from raydet.models import build_detector
 
@@ -169,7 +204,8 @@ def _build_runner(
     if start.checkpoint is None or cfg.get("seed") is not None:
         # Building the model drew a number of times that depends on the model; training starts from the seed itself.
         set_random_seed(seed, False, bool(cfg.get("diff_seed", False)), environment.rank)
-    auto_scale_lr(cfg, environment.world_size > 1, logger, world_size=environment.world_size)
+    auto_scale_lr(cfg, environment.world_size > 1, logger, world_size=elastic.base_world_size)
+    elastic.scale(cfg["optimizer"])
     runner: BaseRunner = build_runner(
         cfg["runner"],
         {
@@ -187,7 +223,11 @@ def _build_runner(
         },
     )
     runner.guard = NanGuard(**(cfg.get("nan_guard") or {}))
-    runner.split_step = split_step_of(cfg.get("avoid_oom"), environment.world_size)
+    runner.elastic = elastic
+    runner.split_step = split_step_of(cfg.get("avoid_oom"), max(environment.world_size, elastic.ranks))
+    lanes = elastic.lanes(environment.rank)
+    if len(lanes) > 1:
+        runner.split_step = LaneStep([lane.weight for lane in lanes])
     runner.checkpoint_meta = {
         "raydet_version": __version__,
         "CLASSES": _plain(dataset.CLASSES),
@@ -224,17 +264,7 @@ def _register_hooks(
     runner.register_hook(ProgressHook(), "LOWEST")
     if environment.world_size > 1 and runner.by_epoch:
         runner.register_hook_from_cfg({"type": "DistSamplerSeedHook"})
-    evaluation = dict(cfg.get("evaluation") or {})
-    if evaluation and cfg["data"].get("val") is not None:
-        dataset = evaluation_dataset(cfg, "val")
-        carrier = carrier_for(cfg, dataset, "val", environment, make_carrier, None)
-        closing.callback(carrier.close)
-        evaluation.setdefault("by_epoch", runner.by_epoch)
-        evaluation.pop("type", None)
-        hook = DistEvalHook if environment.world_size > 1 else EvalHook
-        if environment.world_size == 1:
-            evaluation = {key: value for key, value in evaluation.items() if key not in _OF_DISTRIBUTED}
-        runner.register_hook(hook(carrier, **evaluation), "LOW")
+    register_evaluation(runner, cfg, environment, make_carrier, closing)
     runner.register_custom_hooks(cfg.get("custom_hooks"))
 
 
