@@ -131,6 +131,12 @@ def test_view_and_its_mirror_image_agree_as_one() -> None:
         head.predict_augmented([one], [view])
 
 
+def test_corners_without_embeddings_cannot_be_paired() -> None:
+    head = make("CornerHead", corner_emb_channels=0)
+    with pytest.raises(ValueError, match="use CentripetalHead"):
+        head.predict(feats("CornerHead"), metas())
+
+
 def test_corners_are_pairs_when_their_embeddings_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     boxes = (2, 3, 10, 9), (12, 4, 20, 12)
     head = make("CornerHead", test_cfg={"corner_topk": 5, "distance_threshold": 0.5, "max_per_img": 10})

@@ -35,7 +35,7 @@ class CornerHead(BaseModule):
         num_classes: `K`.
         in_channels: of the feature maps.
         num_feat_levels: feature maps.
-        corner_emb_channels: numbers per embedding; 0 for none.
+        corner_emb_channels: numbers per embedding; 0 for none, with which the head learns but cannot predict.
         train_cfg: without effect.
         test_cfg: `corner_topk` (100), `local_maximum_kernel` (3), `distance_threshold` between embeddings (0.5), `nms`,
             `max_per_img`.
@@ -178,7 +178,16 @@ class CornerHead(BaseModule):
         return best_pairs(tl, br, boxes, self.belong_together(tl, br, boxes, frame))
 
     def belong_together(self, tl: Peaks, br: Peaks, boxes: Tensor, frame: Frame) -> Tensor:
-        """`(k, k)` bool: which corners are of one object, judged by their embeddings."""
+        """`(k, k)` bool: which corners are of one object, judged by their embeddings.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if "emb" not in self.roles:
+            raise ValueError(
+                "corner_emb_channels=0 leaves nothing that tells which corners are of one object; set it to 1 or more, "
+                "or use CentripetalHead, whose shifts tell"
+            )
         distance = (tl.values["emb"][:, None] - br.values["emb"]).abs().amax(dim=2)
         return distance <= float(self.test_config.extra.get("distance_threshold", 0.5))
 

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from raydet.geometry import mask_matrix_nms
+from raydet.heads.mask.grid_results import best_masks, peaks
 from raydet.heads.mask.grid_targets import Grid, GridAssigner, GridTargets
-from raydet.heads.mask.sizes import Size, full_size, resized
+from raydet.heads.mask.sizes import Size, resized
 from raydet.heads.settings import Prediction
 from raydet.layers import BaseModule, ConvModule
 from raydet.registry import LOSSES
@@ -205,11 +204,11 @@ class GridMaskHead(BaseModule, ABC):
     def predict(self, feats: Sequence[Tensor], metas: Sequence[ImageMeta], rescale: bool = False) -> list[Detections]:
         """Masks of every image, without boxes; of the size of the original image when `rescale`."""
         maps = self(feats)
-        scores = [_peaks(level.float().sigmoid()) for level in self.class_maps(maps)]
+        scores = [peaks(level.float().sigmoid()) for level in self.class_maps(maps)]
         found = []
         for image, meta in enumerate(metas):
             masks, labels, rated = self._candidates(maps, [level[image] for level in scores], image)
-            found.append(self._chosen(masks, labels, rated, meta, rescale))
+            found.append(best_masks(masks, labels, rated, meta, rescale, self.fine_stride, self.test_config))
         return found
 
     def _candidates(self, maps: Maps, scores: Sequence[Tensor], image: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -229,29 +228,9 @@ class GridMaskHead(BaseModule, ABC):
         masks, labels, rated = (torch.cat(column) for column in zip(*parts, strict=True))
         return masks, labels, rated
 
-    def _chosen(self, masks: Tensor, labels: Tensor, scores: Tensor, meta: ImageMeta, rescale: bool) -> Detections:
-        """The best masks of one image after those that overlap were lowered."""
-        config = self.test_config
-        options = {key: config.extra[key] for key in ("filter_thr", "kernel", "sigma") if key in config.extra}
-        threshold = config.extra.get("mask_thr", 0.5)
-        final, labels, _, index = mask_matrix_nms(
-            masks > threshold, labels, scores, nms_pre=config.nms_pre, max_num=config.max_per_img, **options
-        )
-        size = meta.ori_shape[:2] if rescale else meta.img_shape[:2]
-        padded = (masks.shape[1] * self.fine_stride, masks.shape[2] * self.fine_stride)
-        shown = (meta.img_shape[0], meta.img_shape[1])
-        full = full_size(masks[index], size, threshold, (padded, shown))
-        return Detections(final.new_zeros(len(final), 4), final, labels, full)
-
 
 def run(convs: nn.ModuleList, feature: Tensor) -> Tensor:
     """One convolution after the other."""
     for conv in convs:
         feature = conv(feature)
     return feature
-
-
-def _peaks(scores: Tensor) -> Tensor:
-    """Scores `(N, K, g, g)` with 0 wherever a cell to the left, above or between them has more."""
-    best = F.max_pool2d(scores, 2, stride=1, padding=1)[..., :-1, :-1]
-    return scores * (best == scores)
