@@ -118,7 +118,8 @@ def run_ray(case: str, images: int) -> dict[str, float]:
     started = time.monotonic() - start
     pool = ActorPool(size=2)
     # The stream goes on after the epochs that count, so that it reads ahead at their ends as at their beginnings.
-    result = run_carrier(case, images, lambda dataset, plan: StreamCarrier(dataset, plan, pool=pool, epochs=5))
+    options = {"pool": pool, "epochs": 5, "read_meanwhile": True}
+    result = run_carrier(case, images, lambda dataset, plan: StreamCarrier(dataset, plan, **options))
     ray.shutdown()
     return {**result, "ray_start_s": started}
 
@@ -157,7 +158,7 @@ def main() -> None:
     """Run the rounds, write the rows and print the ratios of the medians."""
     parser = argparse.ArgumentParser(description="Compare ways to feed a detector.")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--images", type=int, default=900, help="in an epoch; raydet reads three, torchvision a quarter")
+    parser.add_argument("--images", type=int, default=900, help="per epoch; raydet reads three, torchvision a quarter")
     parser.add_argument("--cases", nargs="+", choices=SCALES, default=list(SCALES))
     parser.add_argument("--out", type=Path, default=ROOT / "docs/numbers/data_path.csv")
     parser.add_argument("--run", choices=PEERS, help=argparse.SUPPRESS)

@@ -48,7 +48,8 @@ class RowStream:
 
     Ray Data starts actors and an executor for every execution and takes about a millisecond to be told of each row, so
     rows go in windows: a short first one, to have the first result soon, then long ones. A new window is opened
-    while the last rows of the old one are on their way. A stream that is closed before its end stops its actors.
+    while the last rows of the old one are on their way; the first begins when the stream is made. A stream closed
+    before its end stops its actors.
 
     Args:
         worker: class whose instances are called with a row and return columns.
@@ -63,9 +64,15 @@ class RowStream:
         self._rows = iter(rows)
         self._windows = _window_sizes()
         self._open: list[_Window] = []
+        self._first = self._next_window()
+
+    @property
+    def ready(self) -> bool:
+        """The first row can be had without waiting."""
+        return self._first is None or self._first.ready
 
     def __iter__(self) -> Iterator[Columns]:
-        window = self._next_window()
+        window = self._first
         while window is not None:
             following: _Window | None = None
             for number, columns in enumerate(window):
@@ -159,6 +166,11 @@ class _Window:
             self._first = list(itertools.islice(self._batches, 1))
         except BaseException as error:  # handed to the thread that iterates
             self._error = error
+
+    @property
+    def ready(self) -> bool:
+        """The first row, or the error in its place, is there."""
+        return not self._starter.is_alive()
 
     def __iter__(self) -> Iterator[Columns]:
         self._starter.join()

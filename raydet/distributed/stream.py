@@ -16,7 +16,7 @@ from raydet.datasets import (
     BatchReader,
     Container,
     Draw,
-    IndexPlan,
+    Plan,
     unload,
 )
 from raydet.datasets.multi_image import skipped_types
@@ -42,7 +42,8 @@ class StreamCarrier:
     the data set go into the object store once, where its actors and the worker itself read them. A shuffled plan is
     streamed across epochs, so that actors start once and the first batches of an epoch are ready when it begins; a
     sequential plan, which evaluations use, is streamed epoch by epoch, and its actors end with it. The rows of a stream
-    are short runs of batches, the first ones of a single batch, to have it soon.
+    are short runs of batches, the first ones of a single batch, to have it soon. Actors take seconds to start; what
+    this process has read by then is dropped from the stream.
 
     Args:
         dataset: the data set.
@@ -53,12 +54,13 @@ class StreamCarrier:
         on_bad_samples: called with their records.
         defer_normalization: send images as uint8 where the pipeline allows it.
         epochs: end of the run, None when it is not known.
+        read_meanwhile: this process reads the first batches, as long as the actors are starting.
     """
 
     def __init__(
         self,
         dataset: Any,
-        plan: IndexPlan,
+        plan: Plan,
         rank: int = 0,
         *,
         pool: ActorPool | None = None,
@@ -66,6 +68,7 @@ class StreamCarrier:
         on_bad_samples: Callable[[Records], None] | None = None,
         defer_normalization: bool = True,
         epochs: int | None = None,
+        read_meanwhile: bool = False,
     ) -> None:
         self.dataset = dataset
         self.plan = plan
@@ -80,6 +83,9 @@ class StreamCarrier:
         self._batches: Iterator[tuple[Position, dict[str, Any]]] = iter(())
         self._next: Position | None = None  # what the stream gives next
         self._skipped: tuple[Any, ...] = ()
+        self._read_meanwhile = read_meanwhile
+        self._meanwhile: BatchReader | None = None
+        self.num_read_meanwhile = 0
 
     def __len__(self) -> int:
         return self.plan.num_batches(self._rank)
@@ -92,11 +98,23 @@ class StreamCarrier:
         """
         self.open(epoch, start)
         for number in range(start, len(self)):
-            position, batch = next(self._batches, (None, {}))
-            if position != (epoch, number):
-                raise RuntimeError(f"the data stream gave {position} in the place of batch {number} of epoch {epoch}")
+            batch = self._read((epoch, number))
             self._next = (epoch, number + 1) if number + 1 < len(self) else (epoch + 1, 0)
             yield self.counter.check(batch)
+
+    def _read(self, position: Position) -> dict[str, Any]:
+        """The batch at the position that is next, from this process as long as it reads meanwhile."""
+        assert self._stream is not None
+        if self._meanwhile is not None:
+            if not self._stream.ready:
+                self.num_read_meanwhile += 1
+                return self._meanwhile(self.plan.draws(position[0], self._rank, position[1]))
+            self._meanwhile = None
+            self._batches = itertools.dropwhile(lambda each: each[0] < position, self._batches)
+        given, batch = next(self._batches, (None, {}))
+        if given != position:
+            raise RuntimeError(f"the data stream gave {given} in the place of {position} (epoch, batch)")
+        return batch
 
     def open(self, epoch: int, start: int = 0) -> None:
         """Begin to read at a position, unless the stream stands there already and the data set is as it was."""
@@ -112,6 +130,7 @@ class StreamCarrier:
         self._arrays.adopt(self.dataset)
         self._stream = RowStream(_Reader, (self._reader,), self._rows(epoch, start, length), self._pool)
         self._batches = itertools.chain.from_iterable(map(_open, self._stream))
+        self._meanwhile = reader if self._read_meanwhile else None
         self._next, self._skipped = (epoch, start), skipped
 
     def bytes_in_flight(self) -> int | None:

@@ -97,6 +97,19 @@ def test_stream_carrier_gives_batches_of_loader_carrier(ray_cluster, dataset, wo
         stream.close()
 
 
+def test_stream_carrier_reads_itself_until_its_actors_are_up(ray_cluster, dataset):
+    plan = IndexPlan.of(dataset, 2, seed=3)
+    loader = LoaderCarrier(dataset, plan, num_workers=0)
+    stream = StreamCarrier(dataset, plan, pool=SMALL, epochs=200, read_meanwhile=True)
+    for epoch in range(200):
+        assert all(equal(*pair) for pair in itertools.zip_longest(loader.iterate(epoch), stream.iterate(epoch)))
+        if stream.num_read_meanwhile < (epoch + 1) * len(loader):
+            break  # the last batches came from the actors
+        time.sleep(0.2)
+    stream.close()
+    assert 0 < stream.num_read_meanwhile < (epoch + 1) * len(loader)
+
+
 def test_stream_carrier_from_the_middle_of_an_epoch_gives_the_rest(ray_cluster, dataset):
     plan = IndexPlan.of(dataset, 2, seed=3)
     loader = LoaderCarrier(dataset, plan, num_workers=0)
