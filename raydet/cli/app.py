@@ -18,6 +18,10 @@ from raydet.cli.options import RunFailed
 
 COMMANDS = {
     "train": "train a detector on Ray workers, or with --local in this process",
+    "tune": "search learning rates, anchors, losses and other settings of a config",
+    "submit": "train as a job of a running cluster; look after such jobs",
+    "runs": "list the runs in a storage",
+    "status": "show how a run stands and where its time went",
     "test": "run a checkpoint over a data set and measure it",
     "eval-metric": "measure results that a test wrote to a file",
     "infer": "find objects in pictures",

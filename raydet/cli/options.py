@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,12 +47,66 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def add_cluster(parser: argparse.ArgumentParser, num_workers: int | None = None) -> Any:
     """Where a run on Ray runs; returns the group of these arguments."""
     where = parser.add_argument_group("where it runs")
-    default = "in this process, without Ray, if left out" if num_workers is None else str(num_workers)
-    where.add_argument("--num-workers", type=int, default=num_workers, metavar="N", help=f"Ray workers ({default})")
+    if num_workers is None:
+        told = "Ray workers (in this process, without Ray, if left out)"
+        where.add_argument("--num-workers", type=int, metavar="N", help=told)
+    else:
+        told = f"Ray workers, or as many of MIN to MAX as the cluster has room for ({num_workers})"
+        where.add_argument("--num-workers", default=num_workers, metavar="N|MIN:MAX", help=told)
     where.add_argument("--use-gpu", action="store_true", help="one GPU for each worker")
+    where.add_argument(
+        "--resources-per-worker", type=amounts, metavar="CPU=4,GPU=1", help="what Ray gives each worker (as it fits)"
+    )
+    where.add_argument("--workers-on", type=labels, metavar="KEY=VALUE", help="only on nodes with this label")
+    where.add_argument("--data-on", type=labels, metavar="KEY=VALUE", help="read and augment on nodes with this label")
     where.add_argument("--address", metavar="URL", help="Ray cluster to join; a new one on this machine if left out")
     where.add_argument("--carrier", choices=("ray", "torch"), default="ray", help="what reads: Ray Data or DataLoader")
+    where.add_argument("--verbose", action="store_true", help="also show what Ray itself has to say")
     return where
+
+
+def cluster_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `add_cluster` as those of `raydet.train` and `raydet.distributed.test`."""
+    if args.verbose:
+        from raydet.distributed.settings import VERBOSE_VARIABLE
+
+        os.environ[VERBOSE_VARIABLE] = "1"
+    return {
+        "num_workers": args.num_workers,
+        "use_gpu": args.use_gpu,
+        "resources_per_worker": args.resources_per_worker,
+        "worker_label_selector": args.workers_on,
+        "data_label_selector": args.data_on,
+        "address": args.address,
+        "carrier": args.carrier,
+    }
+
+
+def labels(text: str) -> dict[str, str]:
+    """`pool=data,zone=in(a,b)` as a dict.
+
+    Raises:
+        ArgumentTypeError: it is written in another way.
+    """
+    pairs = [pair.partition("=") for pair in re.split(r",(?![^(]*\))", text)]
+    if not all(key and mark and value for key, mark, value in pairs):
+        raise argparse.ArgumentTypeError(f"expected KEY=VALUE or KEY=VALUE,KEY=VALUE, got {text!r}")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def amounts(text: str) -> dict[str, float]:
+    """`CPU=4,GPU=1` as a dict of numbers.
+
+    Raises:
+        ArgumentTypeError: it is written in another way.
+    """
+    try:
+        found = {name: float(value) for name, value in labels(text).items()}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers as in CPU=4,GPU=1, got {text!r}") from None
+    if any(value < 0 for value in found.values()):
+        raise argparse.ArgumentTypeError(f"resources cannot be negative, got {text!r}")
+    return found
 
 
 @contextlib.contextmanager

@@ -7,7 +7,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from raydet.cli.options import add_cluster, add_config, add_device, add_evaluation, load_config, resolve_device, told
+from raydet.cli.options import (
+    add_cluster,
+    add_config,
+    add_device,
+    add_evaluation,
+    cluster_options,
+    load_config,
+    resolve_device,
+    told,
+)
 from raydet.cli.run_folder import find_checkpoint
 
 EXAMPLES = """examples:
@@ -62,9 +71,8 @@ def _test(cfg: Any, args: argparse.Namespace, out: Path | None) -> dict[str, Any
         return test(cfg, checkpoint, device=resolve_device(args.device), **options)
     from raydet import distributed
 
-    cluster = {"num_workers": args.num_workers, "use_gpu": args.use_gpu, "address": args.address}
     with told():
-        return dict(distributed.test(cfg, checkpoint, carrier=args.carrier, **cluster, **options))
+        return dict(distributed.test(cfg, checkpoint, **cluster_options(args), **options))
 
 
 def _draw(cfg: Any, args: argparse.Namespace, results_file: Path) -> int:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from raydet.cli.options import add_cluster, add_config, load_config, told
+from raydet.cli.options import add_cluster, add_config, cluster_options, load_config, told
 
 EXAMPLES = """examples:
   raydet train retinanet_r50_fpn_1x_coco --num-workers 2
   raydet train my_config.py --num-workers 8 --use-gpu --storage s3://bucket/runs --name first
   raydet train my_config.py --name first --resume
+  raydet train my_config.py --num-workers 2:8 --resources-per-worker CPU=4,GPU=1 --data-on pool=data --dry-run
   raydet train my_config.py --local --work-dir runs/try --cfg-options runner.max_epochs=1
-  ray job submit --working-dir . -- raydet train my_config.py --num-workers 8 --use-gpu"""
+  raydet submit my_config.py --num-workers 8 --use-gpu --storage s3://bucket/runs"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     where = add_cluster(parser, num_workers=1)
     where.add_argument("--local", action="store_true", help="train in this process, without Ray")
+    where.add_argument("--interface", metavar="NAME", help="network interface that carries gradients, such as eth0")
+    where.add_argument("--dry-run", action="store_true", help="check the config, say what would run where, and end")
     where.add_argument("--max-failures", type=int, metavar="N", help="restarts after lost workers; -1 for no limit (3)")
     folder = parser.add_argument_group("what it writes, and what it goes on from")
     folder.add_argument("--work-dir", metavar="DIR", help="run folder; a new one in work_dirs/ if left out")
@@ -42,17 +45,17 @@ def run(args: argparse.Namespace) -> int:
     named = args.storage is not None or args.name is not None
     result = launch(
         cfg,
-        num_workers=args.num_workers,
-        use_gpu=args.use_gpu,
         storage=args.storage,
         name=args.name,
         work_dir=args.work_dir or (None if named else cfg.get("work_dir")),
         resume=args.resume,
         max_failures=args.max_failures,
         local=args.local,
-        carrier=args.carrier,
-        address=args.address,
+        dry_run=args.dry_run,
+        **cluster_options(args),
     )
+    if args.dry_run:
+        return 0
     print(f"run folder: {result.folder}")
     if result.metrics:
         print("last evaluation: " + format_metrics(result.metrics))
@@ -84,6 +87,8 @@ def apply_arguments(cfg: Any, args: argparse.Namespace) -> None:
         cfg["deterministic"] = True
     if args.resume_from is not None:
         cfg["resume_from"] = args.resume_from
+    if args.interface is not None:
+        cfg["network"] = {**(cfg.get("network") or {}), "interface": args.interface}
     if args.no_validate and "evaluation" in cfg:
         del cfg["evaluation"]
     if args.auto_scale_lr:

@@ -24,10 +24,10 @@ import pyarrow.fs as pafs
 
 from raydet.distributed import provenance
 from raydet.distributed.mirror import RunMirror
-from raydet.distributed.standing import Standing
+from raydet.distributed.standing import STATUS, TIMELINE, Standing
 from raydet.distributed.storage import RunFolder
 
-TIMELINE, METRICS, STATUS, TABLE = "timeline.jsonl", "metrics.jsonl", "status.json", "metrics.parquet"
+METRICS, TABLE = "metrics.jsonl", "metrics.parquet"
 HEARTBEAT = 10.0
 """Seconds between two signs of life in `status.json`; object storage gets them every `UPLOADS` seconds."""
 UPLOADS = 15.0
@@ -118,7 +118,7 @@ class RunRecord:
                     self.standing.updated = time.time()
                     self._write_status()
                 written = now
-            if self._mirror is not None and now - sent >= UPLOADS * max(1.0, self._size() / 2**20):
+            if self._mirror is not None and now - sent >= UPLOADS * min(max(1.0, self._size() / 2**20), 3.0):
                 self._mirror.update()
                 sent = now
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+TIMELINE, STATUS = "timeline.jsonl", "status.json"
+"""Files of a run folder: its events, and a `Standing`."""
+
 PHASES = ("start", "train", "data", "hooks", "restart")
 """Where time goes: until the first step, steps, waiting for batches, evaluations with checkpoints and logs, and from
 the loss of a worker to the next step."""

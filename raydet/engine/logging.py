@@ -49,9 +49,9 @@ def get_logger(
 
     Args:
         name: loggers below it (`raydet.x`) write through it.
-        log_file: rank 0 also writes there; a file given later replaces an earlier one.
-        log_level: of rank 0; INFO at first, unchanged later on when None.
-        rank: of this process; others than 0 write errors only. Unchanged when None.
+        log_file: it also writes there; a file given later replaces an earlier one.
+        log_level: INFO at first, unchanged later on when None.
+        rank: of this process; others than 0 show errors only, whatever goes into their file. Unchanged when None.
 
     Raises:
         ValueError: `log_level` is no level.
@@ -63,9 +63,11 @@ def get_logger(
         logger.setLevel(logging.INFO)
     if log_level is not None:
         logger.setLevel(_level(log_level))
-    if rank:
-        logger.setLevel(logging.ERROR)
-    elif log_file is not None:
+    if rank is not None:
+        for handler in logger.handlers:
+            if isinstance(handler, _Console):
+                handler.setLevel(logging.ERROR if rank else logging.NOTSET)
+    if log_file is not None:
         _write_to(logger, Path(log_file))
     return logger
 

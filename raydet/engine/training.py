@@ -97,9 +97,7 @@ def run_training(
         if environment.rank == 0:
             remove_leftovers(environment.work_dir)
         timestamp = from_rank_0(environment, time.strftime("%Y%m%d_%H%M%S"))
-        logger = get_logger(
-            "raydet", environment.work_dir / f"{timestamp}.log", cfg.get("log_level", "INFO"), environment.rank
-        )
+        logger = get_logger("raydet", _log_file(environment, timestamp), cfg.get("log_level", "INFO"), environment.rank)
         start = find_start(cfg, environment, logger)
         seed = _seed(cfg, environment, start)
         _prepare_torch(cfg, seed, environment.rank)
@@ -160,6 +158,13 @@ def _training_carriers(
         else:
             carriers.append(carrier_for(cfg, dataset, "train", environment, make_carrier, seed))
     return carriers
+
+
+def _log_file(environment: Environment, timestamp: str) -> Path:
+    """The log of the run; ranks other than 0 have theirs in a folder of their own."""
+    if environment.rank == 0:
+        return environment.work_dir / f"{timestamp}.log"
+    return environment.work_dir / "ranks" / f"{timestamp}.rank{environment.rank}.log"
 
 
 def _seed(cfg: Config, environment: Environment, start: Start) -> int:

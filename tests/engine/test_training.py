@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -198,9 +197,14 @@ def test_logs_hide_what_looks_like_a_secret(text: str, hidden: str) -> None:
     assert redact(text) == hidden
 
 
-def test_logger_of_other_ranks_writes_errors_only() -> None:
-    logger = get_logger("raydet_test_rank", log_level="INFO", rank=1)
-    assert get_logger("raydet_test_rank").getEffectiveLevel() == logging.ERROR == logger.level
+def test_logger_of_other_ranks_shows_errors_only_and_writes_all_to_its_file(tmp_path: Path, capsys: Any) -> None:
+    logger = get_logger("raydet_test_rank", tmp_path / "ranks" / "1.log", log_level="INFO", rank=1)
+    logger.info("on rank 1")
+    logger.error("gone wrong")
+    shown = capsys.readouterr().err
+    assert "on rank 1" not in shown
+    assert "gone wrong" in shown
+    assert "on rank 1" in (tmp_path / "ranks" / "1.log").read_text()
 
 
 def test_the_log_says_what_initialised_each_parameter(tmp_path: Path, make_config: Callable[..., Config]) -> None:
