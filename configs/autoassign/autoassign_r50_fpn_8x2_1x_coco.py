@@ -3,6 +3,7 @@ _base_ = [
     '../_base_/datasets/coco_detection.py',
     '../_base_/schedules/schedule_1x.py',
     '../_base_/default_runtime.py',
+    '../_base_/pipelines/caffe.py',
 ]
 model = dict(
     type='AutoAssign',
@@ -23,14 +24,9 @@ model = dict(
         strides=[8, 16, 32, 64, 128],
         loss_bbox=dict(type='GIoULoss', loss_weight=5.0)),
     train_cfg=None)
-normalize = dict(type='Normalize', mean=[102.9801, 115.9465, 122.7717], std=[1.0, 1.0, 1.0], to_rgb=False)
-train_pipeline = {{ _base_.train_pipeline }}
-train_pipeline[4] = normalize
-test_pipeline = {{ _base_.test_pipeline }}
-test_pipeline[1]['transforms'][2] = normalize
 data = dict(
-    train=dict(pipeline=train_pipeline),
-    val=dict(pipeline=test_pipeline),
-    test=dict(pipeline=test_pipeline))
+    train=dict(pipeline={{ _base_.detectron.box_train }}),
+    val=dict(pipeline={{ _base_.detectron.test }}),
+    test=dict(pipeline={{ _base_.detectron.test }}))
 optimizer = dict(lr=0.01, paramwise_cfg=dict(norm_decay_mult=0.0))
 lr_config = dict(warmup_iters=1000, warmup_ratio=1.0 / 1000)

@@ -1,5 +1,5 @@
 # As the authors have it: other pixels, padding, anchors, predictors and start of the offsets.
-_base_ = './atss_r50_fpn_dyhead_1x_coco.py'
+_base_ = ['./atss_r50_fpn_dyhead_1x_coco.py', '../_base_/pipelines/caffe.py']
 model = dict(
     backbone=dict(
         norm_cfg=dict(requires_grad=False),
@@ -17,31 +17,9 @@ model = dict(
     ],
     bbox_head=dict(pred_kernel_size=1, anchor_generator=dict(center_offset=0.5)))
 
-img_norm_cfg = dict(mean=[103.530, 116.280, 123.675], std=[1.0, 1.0, 1.0], to_rgb=False)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', img_scale=(1333, 800), keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=0.5),
-    dict(type='Normalize', **img_norm_cfg),
-    dict(type='Pad', size_divisor=128),
-    dict(type='DefaultFormatBundle'),
-    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels']),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='MultiScaleFlipAug',
-        img_scale=(1333, 800),
-        flip=False,
-        transforms=[
-            dict(type='Resize', keep_ratio=True),
-            dict(type='RandomFlip'),
-            dict(type='Normalize', **img_norm_cfg),
-            dict(type='Pad', size_divisor=128),
-            dict(type='ImageToTensor', keys=['img']),
-            dict(type='Collect', keys=['img']),
-        ]),
-]
+train_pipeline = {{ _base_.caffe.box_train }}
+train_pipeline[5].update(size_divisor=128)
+test_pipeline = {{ _base_.caffe.test }}
+test_pipeline[1]['transforms'][3].update(size_divisor=128)
 data = dict(
     train=dict(pipeline=train_pipeline), val=dict(pipeline=test_pipeline), test=dict(pipeline=test_pipeline))

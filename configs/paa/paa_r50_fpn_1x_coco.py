@@ -1,5 +1,5 @@
 _base_ = [
-    '../_base_/models/single_stage_r50_fpn.py',
+    '../_base_/models/one_anchor_r50_fpn.py',
     '../_base_/datasets/coco_detection.py',
     '../_base_/schedules/schedule_1x.py',
     '../_base_/default_runtime.py',
@@ -11,31 +11,14 @@ model = dict(
         reg_decoded_bbox=True,
         score_voting=True,
         topk=9,
-        num_classes=80,
-        in_channels=256,
-        stacked_convs=4,
-        feat_channels=256,
-        anchor_generator=dict(
-            type='AnchorGenerator',
-            ratios=[1.0],
-            octave_base_scale=8,
-            scales_per_octave=1,
-            strides=[8, 16, 32, 64, 128]),
-        bbox_coder=dict(
-            type='DeltaXYWHBBoxCoder',
-            target_means=[0.0, 0.0, 0.0, 0.0],
-            target_stds=[0.1, 0.1, 0.2, 0.2]),
-        loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
-        loss_bbox=dict(type='GIoULoss', loss_weight=1.3),
+        loss_bbox=dict(loss_weight=1.3),
         loss_centerness=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=0.5)),
     train_cfg=dict(
         assigner=dict(
+            _delete_=True,
             type='MaxIoUAssigner',
             pos_iou_thr=0.1,
             neg_iou_thr=0.1,
             min_pos_iou=0,
-            ignore_iof_thr=-1),
-        allowed_border=-1,
-        pos_weight=-1,
-        debug=False))
+            ignore_iof_thr=-1)))
 optimizer = dict(lr=0.01)

@@ -6,35 +6,11 @@ model = dict(
         scale_ranges=((1, 56), (28, 112), (56, 224), (112, 448), (224, 896)),
         mask_feature_head=dict(out_channels=128)))
 
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(
-        type='Resize',
-        img_scale=[(768, height) for height in (512, 480, 448, 416, 384, 352)],
-        multiscale_mode='value',
-        keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=0.5),
-    dict(type='Normalize', **_base_.img_norm_cfg),
-    dict(type='Pad', size_divisor=32),
-    dict(type='DefaultFormatBundle'),
-    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels', 'gt_masks']),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='MultiScaleFlipAug',
-        img_scale=(448, 768),
-        flip=False,
-        transforms=[
-            dict(type='Resize', keep_ratio=True),
-            dict(type='RandomFlip'),
-            dict(type='Normalize', **_base_.img_norm_cfg),
-            dict(type='Pad', size_divisor=32),
-            dict(type='ImageToTensor', keys=['img']),
-            dict(type='Collect', keys=['img']),
-        ]),
-]
+train_pipeline = {{ _base_.train_pipeline }}
+train_pipeline[2].update(
+    img_scale=[(768, height) for height in (512, 480, 448, 416, 384, 352)], multiscale_mode='value')
+test_pipeline = {{ _base_.test_pipeline }}
+test_pipeline[1].update(img_scale=(448, 768))
 data = dict(
     train=dict(pipeline=train_pipeline), val=dict(pipeline=test_pipeline), test=dict(pipeline=test_pipeline))
 

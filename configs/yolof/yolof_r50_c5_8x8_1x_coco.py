@@ -48,18 +48,8 @@ model = dict(
 optimizer = dict(lr=0.12, paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=1.0 / 3)}))
 lr_config = dict(warmup_iters=1500, warmup_ratio=0.00066667)
 
-img_norm_cfg = dict(mean=[103.530, 116.280, 123.675], std=[1.0, 1.0, 1.0], to_rgb=False)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', img_scale=(1333, 800), keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=0.5),
-    dict(type='RandomShift', shift_ratio=0.5, max_shift_px=32),
-    dict(type='Normalize', **img_norm_cfg),
-    dict(type='Pad', size_divisor=32),
-    dict(type='DefaultFormatBundle'),
-    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels']),
-]
+train_pipeline = {{ _base_.caffe.box_train }}
+train_pipeline.insert(4, dict(type='RandomShift', shift_ratio=0.5, max_shift_px=32))
 data = dict(
     samples_per_gpu=8,
     workers_per_gpu=8,
