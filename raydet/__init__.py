@@ -17,6 +17,7 @@ _PUBLIC = {
     "build_dataloader": "raydet.datasets",
     "train": "raydet.distributed",
     "test": "raydet.engine",
+    "tune": "raydet.search",
     "init_detector": "raydet.engine",
     "inference_detector": "raydet.engine",
     "auto_scale_lr": "raydet.engine",

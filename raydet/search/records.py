@@ -48,6 +48,7 @@ class TrialRecord(msgspec.Struct):
         params: what was drawn, by name, as the sampler saw it.
         options: what that makes of the config, as `--cfg-options`: dotted key to value.
         seed: of the run.
+        facts: what is known of the point beforehand, such as `anchor_recall`.
         state: where it stands.
         values: one for each objective once the trial ended well or was pruned.
         reports: evaluations so far, by step.
@@ -57,12 +58,15 @@ class TrialRecord(msgspec.Struct):
         reason: why it failed, was pruned or rejected, in a sentence.
         folder: of its run, relative to the sweep folder.
         attempts: times it was started.
+        source: folder of another trial's run, from whose weights the run in `folder` began.
+        source_step: epochs or iterations behind those weights.
     """
 
     number: int
     params: dict[str, Any]
     options: dict[str, Any]
     seed: int
+    facts: dict[str, float] = {}
     state: State = "waiting"
     values: tuple[float, ...] | None = None
     reports: list[Report] = []
@@ -72,3 +76,5 @@ class TrialRecord(msgspec.Struct):
     reason: str = ""
     folder: str = ""
     attempts: int = 0
+    source: str = ""
+    source_step: int = 0
