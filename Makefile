@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # The hooks of pre-commit call their tools by name.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install build ops ops-cuda test test-all conformance lint types shape bench bench-ops bench-data bench-eval demo demo-trees models docs clean
+.PHONY: install build ops ops-cuda test test-all conformance lint types shape bench bench-ops bench-data bench-eval demo demo-trees models clusters docs clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -67,6 +67,10 @@ demo-trees: $(READY)
 # Brings docs/models.md up to date with the configs.
 models: $(READY)
 	$(BIN)/python -m tools.model_table
+
+# Writes the cluster files again that are shipped in clusters/.
+clusters: $(READY)
+	PYTHONPATH=. $(BIN)/python tools/render_clusters.py
 
 docs: $(READY)
 	$(BIN)/sphinx-build -q -W -b html docs site

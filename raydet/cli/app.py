@@ -31,12 +31,17 @@ COMMANDS = {
     "doctor": "show what this machine offers and what is missing",
     "check-data": "scan a data set for broken images and annotations",
     "replay": "repeat the step of a training whose loss was not finite",
+    "optimize-anchors": "fit the anchors of a config to the boxes of its training data",
     "browse": "draw what each step of a pipeline makes of the images",
+    "cluster": "make and check cluster files; simulate a cluster on this machine",
+    "up": "make a Ray cluster of machines that are reached by ssh",
+    "down": "end a cluster that `raydet up` made",
     "demo": "train, evaluate and draw on a small real data set that comes with raydet",
 }
 EXAMPLES = """examples:
   raydet demo nuclei
   raydet train retinanet_r50_fpn_1x_coco --num-workers 2 --cfg-options data.samples_per_gpu=4
+  raydet tune my_sweep.yaml --num-trials 50
   raydet test retinanet_r50_fpn_1x_coco work_dirs/my-run --eval bbox
   raydet infer street.jpg holiday/ --run work_dirs/my-run --out drawn/
   raydet config retinanet_r50_fpn_1x_coco --check

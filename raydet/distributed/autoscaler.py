@@ -91,7 +91,7 @@ def _wait(group: Any, demand: Demand, timeout: float, interval: float, patience:
 def _refuses(group: Any) -> bool:
     """Whether the autoscaler's latest report calls the group impossible."""
     import ray
-    from ray._raylet import GcsClient
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
     from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
 
     client = GcsClient(address=ray.get_runtime_context().gcs_address)
