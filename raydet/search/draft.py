@@ -25,12 +25,13 @@ UNSET: Any = object()
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for the value of a formula: `owner[key]`, called `target` in other formulas."""
+    """A place for the value of a formula: `owner[key]`, called `target` elsewhere; part of what `entry` is set to."""
 
     owner: Any
     key: Any
     formula: Formula
     target: str
+    entry: str = ""
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Draft:
     values: dict[str, Any] = field(default_factory=dict)
     tied: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _slots: list[Slot] = field(default_factory=list)
+    _entry: str = ""
 
     def add_variable(self, name: str, template: Any) -> None:
         """Fill the template of a variable."""
@@ -68,7 +70,9 @@ class Draft:
         if first in self.values:
             raise SweepError(f"this point sets {first} twice; the second time for {name}")
         self.tied[first] = tuple(others)
+        outer, self._entry = self._entry, first
         self._put(self.values, first, template, name, first)
+        self._entry = outer
 
     def draw(self, name: str, parameter: Parameter) -> Any:
         """Draw a value under a name."""
@@ -80,7 +84,7 @@ class Draft:
         """Fill a template into `owner[key]`."""
         if isinstance(template, Formula):
             owner[key] = UNSET
-            self._slots.append(Slot(owner, key, template, place))
+            self._slots.append(Slot(owner, key, template, place, self._entry))
         elif isinstance(template, Parameter):
             owner[key] = self.draw(name, template)
         elif isinstance(template, Switch):
@@ -110,21 +114,17 @@ class Draft:
             SweepError: they use each other in a circle, or one cannot be computed.
         """
         for slot in _in_order(self._slots):
-            slot.owner[slot.key] = slot.formula.value(self.names(slot.target))
+            slot.owner[slot.key] = slot.formula.value(self.names(slot.entry))
 
-    def names(self, place: str = "") -> dict[str, Any]:
-        """What formulas can refer to; `place` is the key whose value is computed."""
+    def names(self, entry: str = "") -> dict[str, Any]:
+        """What formulas can refer to; `entry` is the key for whose value they are computed."""
         config = self.config()
-        here: Any = config
-        while "." in place and here is config:
-            place = place.rpartition(".")[0]
-            holder = look_up(place, config)
-            here = holder if isinstance(holder, dict) else config
-        return {**config, HERE: here, **self.variables}
+        holder = entry.rpartition(".")[0]
+        return {**config, HERE: look_up(holder, config) if holder else config, **self.variables}
 
     def config(self) -> ConfigDict:
         """The values of the base config with those of this point, free to be changed."""
-        return ConfigDict(merge(ConfigDict(nest(self.options())), self.base._cfg_dict, list_keys=True))
+        return merged(self.base, self.options())
 
     def options(self) -> dict[str, Any]:
         """What the point makes of the config, as `--cfg-options`; a key before those within it."""
@@ -135,6 +135,11 @@ class Draft:
                     raise SweepError(f"this point sets {key} twice")
                 made[key] = _fitted(_set_only(value), look_up(key, self.base._cfg_dict))
         return {key: made[key] for key in sorted(made, key=lambda key: key.count("."))}
+
+
+def merged(base: Config, options: Mapping[str, Any]) -> ConfigDict:
+    """The values of a config with some dotted keys laid over them; nothing is shared."""
+    return ConfigDict(merge(ConfigDict(nest(options)), base._cfg_dict, list_keys=True))
 
 
 def check_order(targets: Mapping[str, Formula]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from raydet.search.space import Space
 from raydet.search.templates import with_tuples
 from raydet.search.tree import KeyPath, Tree, parse_tree, read_tree
 
+STORAGE = re.compile(r"journal|memory|(sqlite|postgresql|mysql)(\+\w+)?://.+")
 KEYED = ("options", "variables", "space")
 """Sections by keys that may have dots in them."""
 
@@ -107,6 +109,7 @@ def load_sweep(file: str | Path, changes: Mapping[str, Any] | None = None) -> Sw
     config = _base_config(tree, path.parent)
     space = read_space(tree, config)
     points = read_points(tree, space)
+    _check_search(tree)
     tree.raise_problems()
     assert settings is not None
     assert config is not None
@@ -151,3 +154,20 @@ def _base_config(tree: Tree, folder: Path) -> Config | None:
         tree.add(key, str(error))
         return None
     return config
+
+
+def _check_search(tree: Tree) -> None:
+    """Note a storage that cannot be, and earlier sweeps that are not there."""
+    search = tree.values.get("search")
+    if not isinstance(search, dict):
+        return
+    storage, sources = search.get("storage", "journal"), search.get("imports", [])
+    if isinstance(storage, str) and not STORAGE.fullmatch(storage):
+        expected = "journal, memory or a URL that begins with sqlite:///, postgresql:// or mysql://"
+        tree.add(("search", "storage"), f"expected {expected}, got {storage!r}")
+    for index, source in enumerate(map(str, sources if isinstance(sources, list) else [])):
+        path: KeyPath = ("search", "imports", index)
+        if "://" in source and "#" not in source:
+            tree.add(path, f"{source!r} names no study; write the URL as {source}#STUDY")
+        elif "://" not in source and not Path(source).is_dir():
+            tree.add(path, f"there is no sweep folder {source!r}")

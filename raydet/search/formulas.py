@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn
@@ -16,7 +16,7 @@ from raydet.search.keys import look_up
 from raydet.search.tree import SweepError
 
 HERE = "here"
-"""In an expression: the dict that holds the key whose value it computes."""
+"""In an expression: the dict that holds the key for whose value it stands."""
 MODULES = ("math",)
 
 
@@ -51,14 +51,12 @@ class Formula:
         """The dotted names that it uses; what stands behind a computed index is left out."""
         return frozenset(_references(self._body))
 
-    def unknown_names(self, known: Iterable[str]) -> Iterator[str]:
+    def unknown_names(self, known: Collection[str]) -> Iterator[str]:
         """A message for each name that is not among the known ones and means nothing by itself."""
-        names = {*known, *BUILTINS, *MODULES, HERE, *_bound_names(self._body)}
-        for name in sorted({each.partition(".")[0] for each in self.references} - names):
-            yield (
-                f"the expression {self.text!r} uses {name!r}, which is no variable and no key of the config"
-                + nearest(name, names)
-            )
+        own = {*BUILTINS, *MODULES, HERE, *_bound_names(self._body)}
+        for name in sorted({each.partition(".")[0] for each in self.references} - own - {*known}):
+            hint = nearest(name, known)
+            yield f"the expression {self.text!r} uses {name!r}, which is no variable and no key of the config{hint}"
 
     def value(self, names: Mapping[str, Any]) -> Any:
         """Compute it.

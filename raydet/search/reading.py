@@ -10,12 +10,14 @@ from raydet.config import Config, ConfigError
 from raydet.config.merging import DELETE_KEY
 from raydet.registry import ALL_REGISTRIES, accepted_arguments, nearest
 from raydet.search.anchors import AnchorFamily, read_anchors
+from raydet.search.checks import convert
 from raydet.search.draft import check_order
 from raydet.search.grammar import NODES
 from raydet.search.keys import expand, look_up
+from raydet.search.settings import AnchorSettings
 from raydet.search.space import Entry, Space
 from raydet.search.templates import TemplateReader, formulas, node_of
-from raydet.search.tree import KeyPath, SweepError, Tree
+from raydet.search.tree import KeyPath, Problem, SweepError, Tree
 
 
 def read_space(tree: Tree, config: Config | None) -> Space:
@@ -32,12 +34,18 @@ def read_space(tree: Tree, config: Config | None) -> Space:
     variables = reader.variables()
     entries = reader.entries()
     constraints = reader.constraints()
-    anchors: AnchorFamily | None = None if config is None else read_anchors(tree, config)
+    anchors = _anchors(tree, config)
     if not (entries or variables or anchors) and not tree.problems:
         tree.add((), "there is nothing to search: give `space`, `anchors` or `search.space_function`")
-    reader.check_names(variables, entries)
-    reader.check_twice(variables, entries)
+    reader.check_names(variables, entries, constraints)
+    reader.check_twice(entries)
     return Space(entries, variables, constraints, anchors)
+
+
+def _anchors(tree: Tree, config: Config | None) -> AnchorFamily | None:
+    given = tree.values.get("anchors")
+    settings = convert(given, AnchorSettings, (), Tree("", {})) if isinstance(given, dict) else None
+    return None if config is None or settings is None else read_anchors(tree, settings, config)
 
 
 def read_points(tree: Tree, space: Space) -> tuple[dict[str, Any], ...]:
@@ -128,20 +136,19 @@ class _SpaceReader:
             return f"; {kind} has this argument: add `new: true` to set it"
         return "; add `new: true` if it is to be a new one"
 
-    def check_names(self, variables: dict[str, Any], entries: tuple[Entry, ...]) -> None:
+    def check_names(self, variables: dict[str, Any], entries: tuple[Entry, ...], constraints: tuple[Any, ...]) -> None:
         """Note names in expressions that mean nothing, and expressions that use each other."""
-        known = {*variables, *self.values, *(entry.name.partition(".")[0] for entry in entries)}
+        names = {*variables, *self.values, *(entry.name.partition(".")[0] for entry in entries)}
         found = dict(pair for name, template in variables.items() for pair in formulas(template, name))
         found |= dict(pair for each in entries if each.keys for pair in formulas(each.template, each.keys[0]))
-        constraints = [each for each in self.constraints() if each is not None]
-        for formula in [*found.values(), *constraints] if self.known else []:
-            for message in formula.unknown_names(known):
-                self.tree.add((), message)
+        for formula in [*found.values(), *filter(None, constraints)] if self.known else []:
+            for message in formula.unknown_names(names):
+                self.tree.problems.append(Problem(formula.place, "", message))
         circle = check_order(found)
         if circle:
             self.tree.add(("space",), circle)
 
-    def check_twice(self, variables: dict[str, Any], entries: tuple[Entry, ...]) -> None:
+    def check_twice(self, entries: tuple[Entry, ...]) -> None:
         """Note keys that two entries set."""
         owners: dict[str, str] = {}
         for entry in entries:

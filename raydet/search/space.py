@@ -100,10 +100,10 @@ class Space:
             options = dict(self.function(trial))
             return Draw(dict(trial.params), options)
         draft = self._fill(trial, base)
-        facts = {} if self.anchors is None else self.anchors.place(draft)
-        draft.compute()
         if self.anchors is not None:
-            facts |= self.anchors.measure(draft)
+            self.anchors.place(draft)
+        draft.compute()
+        facts = {} if self.anchors is None else self.anchors.measure(draft)
         draw = Draw(draft.params, draft.options(), facts)
         broken = next(self._broken(draft), None)
         if broken is not None:
@@ -132,7 +132,7 @@ class Space:
         """Everything that is drawn, by the name under which Optuna knows it, also what only some points have."""
         templates = {**self.variables, **{entry.name: entry.template for entry in self.entries}}
         found = [each for name, template in templates.items() for each in parameters(template, name)]
-        return dict(found) | ({} if self.anchors is None else self.anchors.parameters())
+        return {**dict(found), **({} if self.anchors is None else self.anchors.parameters())}
 
     def grid(self) -> list[dict[str, Any]]:
         """All points of a space without real numbers, as Optuna's parameters; constraints are not looked at.

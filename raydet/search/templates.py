@@ -152,8 +152,8 @@ class TemplateReader:
                     hint = nearest(label, fitting) or f"; here it has {', '.join(fitting)}"
                     self.tree.add((*path, argument), f"the family {node.family} has no option {label!r}{hint}")
         chosen = {k: v for k, v in fitting.items() if (not node.only or k in node.only) and k not in node.without}
-        if not chosen:
-            self.tree.add(path, f"no option of the family {node.family} is left for a {holder}")
+        if not fitting:
+            self.tree.add(path, f"no option of the family {node.family} fits a {holder}")
         return Switch(chosen)
 
 

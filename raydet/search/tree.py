@@ -30,11 +30,12 @@ class SweepError(ConfigError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: `file:line:column`, the key, and what it is."""
+    """One thing that is wrong: `file:line:column`, the key, what it is, and line and column as numbers."""
 
     place: str
     key: str
     message: str
+    mark: tuple[int, int] = (0, 0)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.key}: {self.message}" if self.key else f"{self.place}: {self.message}"
@@ -56,16 +57,21 @@ class Tree:
     marks: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def place(self, path: KeyPath) -> str:
-        """`file:line:column` of a value, or of the nearest one around it that has a place."""
+    def mark(self, path: KeyPath) -> tuple[int, int]:
+        """Line and column of a value, or of the nearest one around it that has a place; zeros for one of `--set`."""
         while path and path not in self.marks:
             path = path[:-1]
-        line, column = self.marks.get(path, (1, 1))
-        return f"{self.file}:{line}:{column}" if line else f"--set {path[0]}"
+        return self.marks.get(path, (1, 1))
+
+    def place(self, path: KeyPath) -> str:
+        """`file:line:column` of a value."""
+        line, column = self.mark(path)
+        return f"{self.file}:{line}:{column}" if line else f"--set {'.'.join(map(str, path))}"
 
     def add(self, path: KeyPath, message: str) -> None:
         """Note something wrong with the value at `path`."""
-        self.problems.append(Problem(self.place(path), ".".join(map(str, path)), message))
+        key = ".".join(map(str, path))
+        self.problems.append(Problem(self.place(path), key, message, self.mark(path)))
 
     def change(self, path: KeyPath, value: Any) -> None:
         """Lay a value over that of the file, as `--set` does."""
@@ -86,7 +92,7 @@ class Tree:
         Raises:
             SweepError: there are.
         """
-        found = list(dict.fromkeys(map(str, self.problems)))
+        found = list(dict.fromkeys(map(str, sorted(self.problems, key=lambda problem: problem.mark))))
         if len(found) == 1:
             raise SweepError(found[0])
         if found:
@@ -179,7 +185,6 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, tree: Tree) -> dict[str, Any
         place = (*path, key.value)
         tree.marks[place] = (key.start_mark.line + 1, key.start_mark.column + 1)
         made[key.value] = _value(child, place, tree)
-        if own.count(key.value) > 1:
-            own.remove(key.value)
-            tree.add(place, f"the key {key.value!r} is given twice")
+    for key in sorted({key for key in own if own.count(key) > 1}):
+        tree.add((*path, key), f"the key {key!r} is given twice")
     return made
