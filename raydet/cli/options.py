@@ -52,13 +52,18 @@ def add_cluster(parser: argparse.ArgumentParser, num_workers: int | None = None)
         where.add_argument("--num-workers", type=int, metavar="N", help=told)
     else:
         told = f"Ray workers, or as many of MIN to MAX as the cluster has room for ({num_workers})"
-        where.add_argument("--num-workers", default=num_workers, metavar="N|MIN:MAX", help=told)
+        where.add_argument("--num-workers", type=_workers, default=num_workers, metavar="N|MIN:MAX", help=told)
     where.add_argument("--use-gpu", action="store_true", help="one GPU for each worker")
     where.add_argument(
         "--resources-per-worker", type=amounts, metavar="CPU=4,GPU=1", help="what Ray gives each worker (as it fits)"
     )
     where.add_argument("--workers-on", type=labels, metavar="KEY=VALUE", help="only on nodes with this label")
-    where.add_argument("--data-on", type=labels, metavar="KEY=VALUE", help="read and augment on nodes with this label")
+    where.add_argument(
+        "--data-on",
+        type=_data_nodes,
+        metavar="KEY=VALUE|worker",
+        help="read and augment on nodes with this label, or on the node of each worker",
+    )
     where.add_argument("--address", metavar="URL", help="Ray cluster to join; a new one on this machine if left out")
     where.add_argument("--carrier", choices=("ray", "torch"), default="ray", help="what reads: Ray Data or DataLoader")
     where.add_argument("--verbose", action="store_true", help="also show what Ray itself has to say")
@@ -80,6 +85,14 @@ def cluster_options(args: argparse.Namespace) -> dict[str, Any]:
         "address": args.address,
         "carrier": args.carrier,
     }
+
+
+def _workers(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
+def _data_nodes(text: str) -> dict[str, str] | str:
+    return text if text == "worker" else labels(text)
 
 
 def labels(text: str) -> dict[str, str]:

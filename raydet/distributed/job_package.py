@@ -55,6 +55,9 @@ EXCLUDES = (
 )
 """Patterns as in `.gitignore` of what never travels; what `.gitignore` and `.rayignore` name stays at home as well."""
 
+STOP_SETTINGS = {"RAY_JOB_STOP_WAIT_TIME_S": "60"}
+"""A job that is told to stop has so many seconds for a last checkpoint; Ray's default is 3."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -91,13 +94,14 @@ class JobPackage:
             "working_dir": str(self.working_dir),
             "excludes": [*EXCLUDES, *self.excludes, *(f"!{pattern}" for pattern in self.includes)],
             **({"py_modules": [str(module) for module in self.py_modules]} if self.py_modules else {}),
-            "env_vars": {**told, **self.env},
+            "env_vars": {**STOP_SETTINGS, **told, **self.env},
         }
 
     def shown_env(self) -> dict[str, Any]:
-        """`runtime_env` as it may be printed: without secrets, and without what raydet adds for itself."""
+        """`runtime_env` as it may be printed: without secrets, and without the state of the code."""
         known = self.runtime_env()
-        variables = {name: "***" if is_secret(name) else value for name, value in self.env.items()}
+        variables = {name: "***" if is_secret(name) else value for name, value in known["env_vars"].items()}
+        variables.pop(SOURCE_VARIABLE, None)
         return {**{name: value for name, value in known.items() if name != "env_vars"}, "env_vars": variables}
 
 

@@ -27,6 +27,8 @@ from raydet.distributed.rows import ActorPool
 
 CARRIERS = ("ray", "torch")
 
+BESIDE_WORKERS = "worker"
+"""In place of labels: each worker's data actors stay on its node."""
 
 @dataclass(frozen=True)
 class Request:
@@ -37,7 +39,7 @@ class Request:
     resources_per_worker: Mapping[str, float] | None
     faults: FaultTolerance
     carrier: str
-    data_label_selector: Mapping[str, str] | None
+    data_label_selector: Mapping[str, str] | str | None
     worker_label_selector: Mapping[str, str] | None
     wait: float
     say: Callable[[str], None]
@@ -47,6 +49,10 @@ class Request:
         if self.carrier not in CARRIERS:
             raise ValueError(f"carrier must be one of {CARRIERS}, got {self.carrier!r}")
 
+        if isinstance(self.data_label_selector, str) and self.data_label_selector != BESIDE_WORKERS:
+            raise ValueError(
+                f"data_label_selector must be a dict of labels or {BESIDE_WORKERS!r}, got {self.data_label_selector!r}"
+            )
     @property
     def workers(self) -> tuple[int, int]:
         """The fewest and the most workers."""
@@ -58,6 +64,12 @@ class Request:
         return dict(self.worker_label_selector) if self.worker_label_selector else None
 
     def plan(self, cfg: Config, split: str, alone: bool) -> ResourcePlan:
+    @property
+    def data_on(self) -> dict[str, str] | None:
+        """Labels of the nodes that may hold data actors."""
+        on = self.data_label_selector
+        return None if not on or isinstance(on, str) else dict(on)
+
         """The resources of the run, once the cluster has them free.
 
         Args:
@@ -73,10 +85,12 @@ class Request:
 
         plan = self.fitting_plan(cfg, split, alone)
         wait_for_resources(plan, ray.available_resources, timeout=self.wait, say=self.say)
+        if capacity().growing:
+            bring_nodes(self._demand(plan), timeout=self.wait, say=self.say)
         return plan
 
     def fitting_plan(self, cfg: Config, split: str, alone: bool) -> ResourcePlan:
-        """The resources of the run, free or not; see `plan`."""
+        """The resources of the run, free or not, there or not; see `plan`."""
         everything = capacity()
         plan = plan_resources(
             everything,
@@ -85,15 +99,12 @@ class Request:
             use_gpu=self._gpus(everything),
             resources_per_worker=self.resources_per_worker,
             data_actors=_data_actors(cfg, split) if self.carrier == "ray" else 0,
-            separate_data_nodes=bool(self.data_label_selector),
+            separate_data_nodes=self.data_on is not None,
             alone=alone,
         )
         check_resources(plan, everything)
-        if everything.growing:
-            bring_nodes(self._demand(plan), timeout=self.wait, say=self.say)
-            return plan
-        if self.data_label_selector:
-            check_data_nodes(plan, capacity(self.data_label_selector), self.data_label_selector)
+        if self.data_on and not everything.growing:
+            check_data_nodes(plan, capacity(self.data_on), self.data_on)
         return plan
 
     def _gpus(self, capacity: Capacity) -> bool:
@@ -111,7 +122,7 @@ class Request:
         actors = plan.num_workers * plan.data_actors if plan.data_cpus else 0
         return Demand(
             [plan.worker] * plan.num_workers + [{"CPU": plan.data_cpus}] * actors,
-            [self.workers_on or {}] * plan.num_workers + [self.data_label_selector or {}] * actors,
+            [self.workers_on or {}] * plan.num_workers + [self.data_on or {}] * actors,
             str(plan),
         )
 
@@ -126,12 +137,13 @@ class Request:
         return ActorPool(
             plan.data_actors,
             plan.data_cpus,
-            dict(self.data_label_selector) if self.data_label_selector else None,
+            self.data_on,
             min(ActorPool.bytes_in_flight, fair),
         )
 
 
 def parse_workers(asked: int | tuple[int, int] | str) -> tuple[int, int]:
+            beside=self.data_label_selector == BESIDE_WORKERS,
     """The fewest and the most workers of `4`, `(2, 8)`, "4" or "2:8".
 
     Raises:

@@ -31,12 +31,14 @@ class ActorPool:
         cpus: CPUs that each takes, may be a fraction.
         label_selector: nodes that may hold them, for example `{"pool": "data"}`.
         bytes_in_flight: object store that finished rows may take while they wait to be fetched.
+        beside: they stay on the node of the process that they read for.
     """
 
     size: int = 1
     cpus: float = 1.0
     label_selector: Mapping[str, str] | None = None
     bytes_in_flight: int = 512 * 1024**2
+    beside: bool = False
 
     def sharing_cpus(self) -> ActorPool:
         """The same pool with next to no CPUs of its own, for work that others wait for meanwhile."""
@@ -201,6 +203,15 @@ class _Window:
             getattr(batches, "close", lambda: None)()
 
 
+def _nodes(pool: ActorPool) -> dict[str, str] | None:
+    """Labels of the nodes that may hold the actors of this process; None for any."""
+    if pool.beside:
+        import ray
+
+        return {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+    return dict(pool.label_selector) if pool.label_selector else None
+
+
 def _plan(worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> Any:
     """The Ray data set whose batches are the results of the rows."""
     import ray.data
@@ -216,7 +227,7 @@ def _plan(worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: Actor
         fn_constructor_args=(worker, arguments),
         compute=ray.data.ActorPoolStrategy(size=pool.size, max_tasks_in_flight_per_actor=2),
         num_cpus=pool.cpus,
-        **({"label_selector": dict(pool.label_selector)} if pool.label_selector else {}),
+        **({"label_selector": selector} if (selector := _nodes(pool)) else {}),
     )
     limits = ray.data.ExecutionResources.for_limits(object_store_memory=pool.bytes_in_flight)
     dataset.context.execution_options.resource_limits = limits

@@ -62,7 +62,7 @@ def train(
     local: bool = False,
     cfg_options: Mapping[str, Any] | None = None,
     carrier: str = "ray",
-    data_label_selector: Mapping[str, str] | None = None,
+    data_label_selector: Mapping[str, str] | str | None = None,
     worker_label_selector: Mapping[str, str] | None = None,
     address: str | None = None,
     wait: float = 600.0,
@@ -85,7 +85,8 @@ def train(
         local: train in this process, without Ray.
         cfg_options: changes of the config, as `--cfg-options`.
         carrier: "ray" reads data with Ray Data, "torch" with a DataLoader in each worker.
-        data_label_selector: nodes on which Ray Data reads, such as `{"pool": "data"}`.
+        data_label_selector: nodes on which Ray Data reads, such as `{"pool": "data"}`; "worker" keeps each worker's
+            data actors on its node.
         worker_label_selector: nodes on which workers train.
         address: a Ray cluster to join; see `raydet.distributed.cluster.connected`.
         wait: seconds to wait for a cluster that others use.

@@ -50,7 +50,7 @@ def test_options_of_the_job_may_stand_before_and_behind_the_config(project, caps
     options = ["--env", "A=1", "tiny.py", "--env", "B=2", "--name", "first", "--storage", "s3://bucket/runs"]
     words = dry_run(capsys, *options, "--exclude", "*.mp4", "--include", "start.pth")
     env = json.loads(after(words, "--runtime-env-json"))
-    assert env["env_vars"] == {"A": "1", "B": "2"}
+    assert env["env_vars"] == {"RAY_JOB_STOP_WAIT_TIME_S": "60", "A": "1", "B": "2"}
     assert env["excludes"][-2:] == ["*.mp4", "!start.pth"]
     command = words[words.index("--") + 1 :]
     assert command == ["raydet", "train", "tiny.py", "--name", "first", "--storage", "s3://bucket/runs"]

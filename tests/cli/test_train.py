@@ -5,6 +5,7 @@ import argparse
 import pytest
 
 from raydet.cli import main
+from raydet.cli.options import amounts, cluster_options, labels
 from raydet.cli.train import add_arguments, apply_arguments, format_metrics
 from raydet.config import Config
 
@@ -33,6 +34,35 @@ def test_train_argument_changes_its_key_of_the_config(arguments, key, value):
     assert changed(*arguments).get(key) == value
 
 
+def test_train_arguments_of_the_cluster_become_those_of_the_function():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = ["--num-workers", "2:8", "--resources-per-worker", "CPU=4,GPU=0.5", "--workers-on", "pool=in(a,b),zone=c"]
+    options = cluster_options(parser.parse_args(["any.py", *words, "--data-on", "worker", "--use-gpu"]))
+    assert options == {
+        "num_workers": "2:8",
+        "use_gpu": True,
+        "resources_per_worker": {"CPU": 4.0, "GPU": 0.5},
+        "worker_label_selector": {"pool": "in(a,b)", "zone": "c"},
+        "data_label_selector": "worker",
+        "address": None,
+        "carrier": "ray",
+    }
+
+
+@pytest.mark.parametrize(
+    ("read", "text"), [(labels, "pool"), (labels, "=a"), (amounts, "CPU=many"), (amounts, "CPU=-1")]
+)
+def test_words_that_are_no_labels_or_amounts_are_refused(read, text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        read(text)
+
+
+def test_train_interface_goes_into_the_config():
+    cfg = changed("--interface", "eth1", network={"env": {"A": "1"}})
+    assert cfg.network == {"env": {"A": "1"}, "interface": "eth1"}
+
+
 def test_format_metrics_shows_measured_numbers_only():
     assert format_metrics({"bbox_mAP": 0.5, "bbox_mAP_l": -1.0, "bbox_mAP_copypaste": "0.5 0.6"}) == "bbox_mAP 0.5000"
 
@@ -41,7 +71,8 @@ def test_format_metrics_shows_measured_numbers_only():
     ("arguments", "message"),
     [
         (["--local", "--num-workers", "2"], "num_workers=2"),
-        (["--num-workers", "0"], "num_workers must be 1 or more"),
+        (["--num-workers", "0"], "num_workers must be a number of 1 at least"),
+        (["--num-workers", "4:2"], "got '4:2'"),
         (["--local", "--cfg-options", "model.type=MaskRNN"], "MaskRCNN"),
     ],
 )
