@@ -105,7 +105,9 @@ def _scores(cfg: Config, folder: str) -> list[float]:
 class Listening(LocalEnvironment):
     """Keeps the box AP of each evaluation."""
 
-    def report(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
+    def report(
+        self, metrics: Mapping[str, Any], checkpoint: Path | None, evaluate: Mapping[str, Any] | None = None
+    ) -> None:
         self.scores.append(float(metrics.get("bbox_mAP", 0.0)))
 
     @functools.cached_property

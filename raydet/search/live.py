@@ -15,7 +15,7 @@ from rich.text import Text
 
 from raydet.search.events import SweepWatcher
 from raydet.search.records import Decision, Report, TrialRecord
-from raydet.search.report.axes import text_of
+from raydet.search.report.axes import short_names, text_of
 from raydet.search.report.ranking import best_of, ranked, steps_of, values_of
 from raydet.search.report.tables import duration
 from raydet.search.settings import Objective
@@ -117,22 +117,22 @@ class LiveTable(SweepWatcher):
     def sweep_started(self, sweep: Any, folder: Path, records: Sequence[TrialRecord]) -> None:
         self._name, self._unit = sweep.name, sweep.pruning.unit
         known = {each.number: each for each in records}
-        self._progress = Progress(known, sweep.objectives, sweep.num_trials, sweep.pruning.max_steps)
+        self._progress = Progress(known, sweep.objectives, sweep.num_trials, _max_steps(sweep))
         if self._console.is_terminal:
             self._live = Live(console=self._console, get_renderable=self.render, refresh_per_second=2)
             self._live.start()
         else:
-            self._say(f"sweep {self._name} in {folder}: {self._progress.summary()}")
+            self._note(f"sweep {self._name} in {folder}: {self._progress.summary()}")
 
     def trial_drawn(self, record: TrialRecord) -> None:
         if self._progress is not None:
             self._progress.records[record.number] = record
         if record.state == "rejected":
-            self._say(f"trial {record.number} rejected: {record.reason}")
+            self._note(f"trial {record.number} rejected: {record.reason}")
 
     def trial_started(self, record: TrialRecord) -> None:
         again = f" (start {record.attempts})" if record.attempts > 1 else ""
-        self._say(f"trial {record.number} started{again}: {params_of(record)}")
+        self._note(f"trial {record.number} started{again}: {params_of(record)}")
 
     def trial_reported(self, record: TrialRecord, report: Report, decision: Decision) -> None:
         if self._progress is not None:
@@ -141,15 +141,15 @@ class LiveTable(SweepWatcher):
                 for each in self._progress.objectives
                 if each.metric in report.metrics
             )
-            self._say(f"trial {record.number} {self._unit} {report.step}: {values}")
+            self._note(f"trial {record.number} {self._unit} {report.step}: {values}")
 
     def trial_moved(self, record: TrialRecord) -> None:
-        self._say(f"trial {record.number} goes on from the weights of another: {params_of(record)}")
+        self._note(f"trial {record.number} goes on from the weights of another: {params_of(record)}")
 
     def trial_ended(self, record: TrialRecord) -> None:
         if self._progress is not None:
             why = f": {record.reason}" if record.reason else ""
-            self._say(f"trial {record.number} {record.state}{why}; {self._progress.summary()}")
+            self._note(f"trial {record.number} {record.state}{why}; {self._progress.summary()}")
 
     def sweep_ended(self, records: Sequence[TrialRecord], interrupted: bool) -> None:
         self.close()
@@ -160,10 +160,14 @@ class LiveTable(SweepWatcher):
             self._live.stop()
             self._live = None
 
-    def _say(self, line: str) -> None:
-        """A line where there is no table."""
+    def say(self, line: str) -> None:
+        """Print a line, above the table where there is one."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _note(self, line: str) -> None:
+        """Print a line about what the table shows, where there is none."""
         if self._live is None:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.say(line)
 
     def render(self) -> RenderableType:
         """The table as it is now."""
@@ -206,9 +210,20 @@ def _cells(record: TrialRecord, progress: Progress) -> list[RenderableType]:
     ]
 
 
+def _max_steps(sweep: Any) -> int | None:
+    """Epochs or iterations of a whole trial, None where only its own config knows."""
+    from raydet.search.run import max_steps_of
+
+    try:
+        return max_steps_of(sweep)
+    except ValueError:
+        return None
+
+
 def params_of(record: TrialRecord) -> str:
     """What was drawn, on a line."""
-    return ", ".join(f"{name}={text_of(value)}" for name, value in record.params.items()) or "the base config"
+    labels = short_names(record.params)
+    return ", ".join(f"{labels[name]}={text_of(value)}" for name, value in record.params.items()) or "the base config"
 
 
 def _number(value: float | None) -> str:

@@ -7,7 +7,7 @@ from made_up import BASE, OBJECTIVES, made_up_overview, made_up_records
 
 from raydet.search.records import Report, TrialRecord
 from raydet.search.report import ranking
-from raydet.search.report.axes import axes_of
+from raydet.search.report.axes import axes_of, short_names
 from raydet.search.report.importances import importances
 from raydet.search.report.overview import differences_of, overview
 from raydet.search.settings import Objective
@@ -70,6 +70,12 @@ def test_axes_tell_numbers_decades_and_choices_apart():
     assert axes["nesterov"].place(True) == "true"
 
 
+def test_labels_are_as_short_as_they_can_be():
+    names = ["optimizer.lr", "loss_cls.gamma", "loss_cls.FocalLoss.gamma", "loss_cls.alpha", "alpha"]
+    labels = ["lr", "loss_cls.gamma", "FocalLoss.gamma", "loss_cls.alpha", "alpha"]
+    assert list(short_names(names).values()) == labels
+
+
 def test_importances_name_what_the_value_follows():
     records = [trial(n, float(n % 7), a=float(n % 7), b=float(n * 5 % 11), c="x" if n % 3 else "y") for n in range(40)]
     found = importances(records, axes_of(records), [MAX])
@@ -117,3 +123,9 @@ def test_the_default_is_the_trial_that_changes_nothing():
 def test_an_empty_sweep_has_an_overview():
     view = overview("new", [], [MAX])
     assert (view.best, view.counts(), view.rungs, view.importances) == (None, {}, (), ((),))
+
+
+def test_the_first_listed_point_stands_in_for_a_default_that_nobody_ran():
+    records = made_up_records()[1:4]
+    view = overview("x", records, OBJECTIVES[:1], base=BASE, has_points=True)
+    assert (view.default, view.default_name) == (0, "first point")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +20,7 @@ class Axis(msgspec.Struct, frozen=True):
 
     Args:
         name: as the sampler knows it.
+        label: the same in few characters.
         kind: numbers, numbers told apart by their logarithm, or one of several choices.
         choices: as text, in the order of the axis; empty for numbers.
         low: least value, of numbers.
@@ -26,6 +28,7 @@ class Axis(msgspec.Struct, frozen=True):
     """
 
     name: str
+    label: str
     kind: Literal["linear", "log", "choice"]
     choices: tuple[str, ...] = ()
     low: float = 0.0
@@ -42,14 +45,26 @@ def axes_of(records: Sequence[TrialRecord]) -> list[Axis]:
     for record in records:
         for name, value in record.params.items():
             columns.setdefault(name, []).append(value)
-    return [_axis(name, values) for name, values in columns.items()]
+    labels = short_names(columns)
+    return [_axis(name, labels[name], values) for name, values in columns.items()]
 
 
-def _axis(name: str, values: Sequence[Any]) -> Axis:
+def _axis(name: str, label: str, values: Sequence[Any]) -> Axis:
     if not all(is_number(value) for value in values):
-        return Axis(name, "choice", tuple(sorted({text_of(value) for value in values})))
+        return Axis(name, label, "choice", tuple(sorted({text_of(value) for value in values})))
     low, high = min(values), max(values)
-    return Axis(name, "log" if low > 0 and high >= DECADES * low else "linear", low=float(low), high=float(high))
+    kind: Literal["linear", "log"] = "log" if low > 0 and high >= DECADES * low else "linear"
+    return Axis(name, label, kind, low=float(low), high=float(high))
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """As few of the last parts of each dotted name as tell it from the others."""
+    parts = {name: name.split(".") for name in names}
+    ends = Counter(tuple(each[-count:]) for each in parts.values() for count in range(1, len(each) + 1))
+    return {
+        name: ".".join(next((each[-n:] for n in range(1, len(each)) if ends[tuple(each[-n:])] == 1), each))
+        for name, each in parts.items()
+    }
 
 
 def is_number(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import msgspec
 
 from raydet.search.records import TrialRecord
 from raydet.search.report import ranking
-from raydet.search.report.axes import Axis, axes_of
+from raydet.search.report.axes import Axis, axes_of, is_number
 from raydet.search.report.importances import importances
 from raydet.search.settings import Objective
 
@@ -48,7 +49,9 @@ class Overview(msgspec.Struct, frozen=True):
         trials: all of them, by number.
         axes: of the parameters.
         best: number of the best trial.
-        default: number of the trial that ran the base config unchanged.
+        default: number of the trial that the others are compared with: the one that changes nothing, else the first of
+            the points that the sweep file lists.
+        default_name: what that trial is called.
         improvements: (number, value) of the trials that were the best when they ended.
         front: numbers of the trials that none beats in every objective.
         importances: (parameter, share) for each objective.
@@ -64,6 +67,7 @@ class Overview(msgspec.Struct, frozen=True):
     axes: tuple[Axis, ...]
     best: int | None
     default: int | None
+    default_name: str
     improvements: tuple[tuple[int, float], ...]
     front: tuple[int, ...]
     importances: tuple[tuple[tuple[str, float], ...], ...]
@@ -93,6 +97,7 @@ def overview(
     objectives: Sequence[Objective],
     *,
     unit: str = "epoch",
+    has_points: bool = False,
     base: Mapping[str, Any] | None = None,
     anchors: AnchorPlot | None = None,
 ) -> Overview:
@@ -103,6 +108,7 @@ def overview(
         records: in any order; of a running or broken sweep too.
         objectives: at least one.
         unit: of steps.
+        has_points: the first trial is one that the sweep file lists.
         base: the config before any trial changes it; None where it cannot be read.
         anchors: to be drawn.
     """
@@ -110,6 +116,7 @@ def overview(
     axes = axes_of(trials)
     best = ranking.best_of(trials, objectives)
     differences = {each.number: differences_of(each.options, base) for each in trials}
+    unchanged = None if base is None else next((number for number, keys in differences.items() if not keys), None)
     return Overview(
         name=name,
         objectives=tuple(objectives),
@@ -117,9 +124,8 @@ def overview(
         trials=tuple(trials),
         axes=tuple(axes),
         best=None if best is None else best.number,
-        default=None
-        if base is None
-        else next((number for number, changed in differences.items() if not changed), None),
+        default=0 if unchanged is None and has_points and trials else unchanged,
+        default_name="default config" if unchanged is not None else "first point",
         improvements=tuple(ranking.best_so_far(trials, objectives)),
         front=tuple(each.number for each in ranking.front(trials, objectives)) if len(objectives) > 1 else (),
         importances=tuple(tuple(importances(trials, axes, objectives, i)) for i in range(len(objectives))),
@@ -144,7 +150,14 @@ def _compare(key: str, before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
     if isinstance(before, dict) and isinstance(after, dict) and before.get("type") == after.get("type"):
         inner = (_compare(f"{key}.{name}", before.get(name), after.get(name)) for name in {**before, **after})
         return {name: change for changes in inner for name, change in changes.items()}
-    return {} if before == after else {key: (before, after)}
+    return {} if _same(before, after) else {key: (before, after)}
+
+
+def _same(before: Any, after: Any) -> bool:
+    """Whether two values are equal; numbers that were computed may be off by rounding."""
+    if is_number(before) and is_number(after):
+        return math.isclose(before, after, rel_tol=1e-9)
+    return bool(before == after)
 
 
 def _get(config: Any, key: str) -> Any:

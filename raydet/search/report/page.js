@@ -2,6 +2,7 @@
 // Draws the plots of a sweep from the data in #sweep, and links them: what is pointed at in one is marked in all.
 const sweep = JSON.parse(document.getElementById("sweep").textContent);
 const trials = sweep.trials;
+const labelOf = Object.fromEntries(sweep.axes.map((axis) => [axis.name, axis.label]));
 const trialOf = new Map(trials.map((trial) => [trial.number, trial]));
 const filters = new Map(); // axis name -> [from, to] in shares of its height
 let chosen = 0; // index of the objective on show
@@ -18,7 +19,7 @@ function draw(name, attributes, ...children) {
 
 function canvas(host, height, label) {
   const width = Math.max(host.clientWidth, 200);
-  const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": label });
+  const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
   host.replaceChildren(svg);
   return [svg, width];
 }
@@ -191,10 +192,10 @@ const plots = {
   importances(host) {
     const shares = sweep.importances[chosen];
     const [svg, width] = canvas(host, 28 * shares.length + 8, "Importance of each parameter");
-    const left = Math.min(width * 0.45, 16 + 7 * Math.max(...shares.map((share) => share[0].length)));
+    const left = Math.min(width * 0.45, 16 + 7 * Math.max(...shares.map((share) => labelOf[share[0]].length)));
     shares.forEach(([name, share], index) => {
       const y = 28 * index + 4;
-      svg.append(text(left - 8, y + 15, name, { "text-anchor": "end", class: "name" }));
+      svg.append(text(left - 8, y + 15, labelOf[name], { "text-anchor": "end", class: "name" }));
       svg.append(draw("rect", { x: left, y, width: Math.max(1, share * (width - left - 60)), height: 20, rx: 3, class: "bar-front" }));
       svg.append(text(left + share * (width - left - 60) + 8, y + 15, `${Math.round(100 * share)} %`));
     });
@@ -207,11 +208,11 @@ const plots = {
     for (const axis of sweep.axes) {
       const cell = document.createElement("div");
       grid.append(cell);
-      const [svg, width] = canvas(cell, 210, `${sweep.objectives[chosen].metric} over ${axis.name}`);
+      const [svg, width] = canvas(cell, 210, `${sweep.objectives[chosen].metric} over ${axis.label}`);
       const area = { left: 48, right: width - 10, top: 24, bottom: 164 };
       const x = scaleOf(axis, [area.left + 8, area.right - 8]);
       const y = valueScale(chosen, [area.bottom, area.top]);
-      frame(svg, area, x, y, { x: axis.name });
+      frame(svg, area, x, y, { x: axis.label });
       for (const trial of backToFront(trials))
         if (axis.name in trial.params && Number.isFinite(trial.values[chosen]))
           svg.append(mark(trial, x(trial.params[axis.name]), y(trial.values[chosen]), 4));
@@ -261,9 +262,11 @@ const plots = {
   },
 
   parallel(host) {
-    const [svg, width] = canvas(host, 380, "Each trial as a line over its parameters and its value");
+    const shown = trials.filter((trial) => Number.isFinite(trial.values[chosen]));
+    const gaps = shown.some((trial) => sweep.axes.some((axis) => !(axis.name in trial.params)));
+    const [svg, width] = canvas(host, gaps ? 364 : 334, "Each trial as a line over its parameters and its value");
     const [top, bottom, missing] = [34, 320, 348];
-    const value = { name: sweep.objectives[chosen].metric, kind: "value" };
+    const value = { name: "", label: sweep.objectives[chosen].metric };
     const axes = [...sweep.axes, value];
     const left = 60;
     const x = (index) => left + (index * (width - left - 60)) / Math.max(1, axes.length - 1);
@@ -272,24 +275,22 @@ const plots = {
       const known = axes[index] === value ? trial.values[chosen] : trial.params[axes[index].name];
       return known === undefined || known === null ? missing : scales[index](known);
     };
-    const shown = trials.filter((trial) => Number.isFinite(trial.values[chosen]));
     for (const trial of backToFront(shown)) {
       const points = axes.map((_, index) => [x(index), place(trial, index)]);
       svg.append(line(points, { class: classes(trial, "line"), "data-trial": trial.number, style: `stroke:${shade(trial)}` }));
     }
     const room = Math.floor((width - left - 60) / Math.max(1, axes.length - 1) / 7.2);
     axes.forEach((axis, index) => {
-      const label = axis.name.length > room ? "…" + axis.name.slice(1 - room) : axis.name;
+      const label = axis.label.length > room ? "…" + axis.label.slice(1 - room) : axis.label;
       svg.append(line([[x(index), top], [x(index), bottom]], { class: "axis", style: "stroke:var(--quiet)" }));
-      svg.append(text(x(index), top - 16, label, { "text-anchor": "middle", class: "name" }, draw("title", {}, axis.name)));
+      svg.append(text(x(index), top - 16, label, { "text-anchor": "middle", class: "name" }, draw("title", {}, axis.name || axis.label)));
       for (const tick of scales[index].ticks) {
         const name = short(tick);
         svg.append(text(x(index) + 6, scales[index](tick) + 4, name.length > room ? name.slice(0, room - 1) + "…" : name, { class: "tick" }));
       }
       brush(svg, axis, x(index), [top, bottom], shown, (trial) => place(trial, index));
     });
-    if (shown.some((trial) => axes.some((_, index) => place(trial, index) === missing)))
-      svg.append(text(x(0) - 8, missing + 4, "not set", { "text-anchor": "end" }));
+    if (gaps) svg.append(text(x(0) - 8, missing + 4, "not set", { "text-anchor": "end" }));
   },
 };
 
@@ -360,7 +361,7 @@ function tell(trial, event) {
     list.append(term, fact);
   };
   sweep.objectives.forEach((objective, index) => add(objective.metric, trial.values[index]));
-  for (const [name, value] of Object.entries({ ...trial.params, ...trial.facts })) add(name, value);
+  for (const [name, value] of Object.entries({ ...trial.params, ...trial.facts })) add(labelOf[name] ?? name, value);
   const head = document.createElement("b");
   const notes = isNotable(trial).map((note) => `, ${note}`).join("");
   head.textContent = `Trial ${trial.number} (${trial.state}${notes}, ${trial.steps} ${sweep.unit}s)`;

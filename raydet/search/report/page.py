@@ -61,7 +61,13 @@ def _cards(view: Overview) -> str:
     best, default = view.value(view.best), view.value(view.default)
     cards = [(_number(best), f"best {metric}" + ("" if view.best is None else f", trial {view.best}"), "")]
     if best is not None and default is not None:
-        cards.append((change(default, best), f"against {_number(default)} of the default, trial {view.default}", "up"))
+        cards.append(
+            (
+                change(default, best),
+                f"against {_number(default)} of the {view.default_name}, trial {view.default}",
+                "up",
+            )
+        )
     seconds = [each.ended - each.started for each in view.trials if each.ended and each.started]
     states = ", ".join(f"{count} {state}" for state, count in view.counts().items())
     cards += [

@@ -100,7 +100,8 @@ def _rungs(view: Overview, figure: Any) -> None:
 def _importances(view: Overview, figure: Any) -> None:
     axes = figure.subplots()
     names, shares = zip(*view.importances[0], strict=True)
-    axes.barh(names, shares, color=ACCENT)
+    labels = {axis.name: axis.label for axis in view.axes}
+    axes.barh([labels[name] for name in names], shares, color=ACCENT)
     axes.invert_yaxis()
     axes.set(xlabel="share", title=f"Importances for {view.objectives[0].metric}")
 
@@ -115,7 +116,7 @@ def _slices(view: Overview, figure: Any) -> None:
     for axis, axes in zip(view.axes, grid, strict=False):
         trials = [each for each in _valued(view) if axis.name in each.params]
         _scatter(view, axes, [(each, axis.place(each.params[axis.name]), _value(view, each)) for each in trials])
-        axes.set_xlabel(axis.name)
+        axes.set_xlabel(axis.label)
         if axis.kind == "log":
             axes.set_xscale("log")
     figure.supylabel(view.objectives[0].metric)
@@ -126,7 +127,7 @@ def _parallel(view: Overview, figure: Any) -> None:
     for trial in _valued(view):
         heights = [_height(axis, trial.params.get(axis.name)) for axis in view.axes]
         axes.plot([*heights, _share(view, trial)], linewidth=1.2, **_style(view, trial))
-    names = [axis.name for axis in view.axes] + [view.objectives[0].metric]
+    names = [axis.label for axis in view.axes] + [view.objectives[0].metric]
     axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
     axes.set_yticks([])
     for index, axis in enumerate(view.axes):

@@ -96,8 +96,8 @@ def _against_default(view: Overview) -> str:
     if default is None or best is None:
         return ""
     if view.default == view.best:
-        return " That is the default config: nothing beat it."
-    return f" The default config (trial {view.default}) has {text_of(default)}: {change(default, best)}."
+        return f" That is the {view.default_name}: nothing beat it."
+    return f" The {view.default_name} (trial {view.default}) has {text_of(default)}: {change(default, best)}."
 
 
 def change(before: float, after: float) -> str:
@@ -116,7 +116,8 @@ def duration(seconds: float) -> str:
 
 def _table(view: Overview) -> Iterator[str]:
     names = [axis.name for axis in view.axes]
-    yield _row(["rank", "trial", "state", f"{view.unit}s", *(each.metric for each in view.objectives), *names])
+    labels = [axis.label for axis in view.axes]
+    yield _row(["rank", "trial", "state", f"{view.unit}s", *(each.metric for each in view.objectives), *labels])
     yield _row(["---:", "---:", "---", *["---:"] * (1 + len(view.objectives)), *["---"] * len(names)])
     for rank, record in enumerate(ranking.ranked(view.trials, view.objectives)[:TOP], 1):
         marks = " (default)" if record.number == view.default else ""
