@@ -96,8 +96,8 @@ def _print_tables(run: Run, standing: Standing, events: int) -> None:
     if standing.workers:
         names = [name for name in _WORKER if any(name in told for told in standing.workers.values())]
         ranks = sorted(standing.workers.items(), key=lambda item: int(item[0]))
-        rows = [tuple(_number(name, told.get(name)) for name in names) for _, told in ranks]
-        print("\n" + table([name.replace("_", " ").upper() for name in names], rows))
+        numbers = [tuple(_number(name, told.get(name)) for name in names) for _, told in ranks]
+        print("\n" + table([name.replace("_", " ").upper() for name in names], numbers))
     timeline = run.timeline()[-events:] if events > 0 else []
     if timeline:
         print("\n" + table(("WHEN", "EVENT", "FACTS"), [_event(each) for each in timeline]))

@@ -17,7 +17,7 @@ PASSED_ON = ("NCCL_", "GLOO_", "TORCH_", "RAYDET_", "MMDET_")
 _KEYS = ("interface", "env")
 
 
-def worker_environment(cfg: Mapping[str, Any], alone: bool) -> dict[str, str]:
+def worker_environment(cfg: Any, alone: bool) -> dict[str, str]:
     """The environment variables that workers get beside those of their nodes.
 
     Args:

@@ -155,9 +155,7 @@ class TelemetryHook(Hook):
         self._since, self._processor = time.perf_counter(), _processor_seconds()
 
 
-def add_telemetry(
-    runner: Any, cfg: Mapping[str, Any], tell: Tell, probes: Mapping[str, Callable[[], float | None]]
-) -> None:
+def add_telemetry(runner: Any, cfg: Any, tell: Tell, probes: Mapping[str, Callable[[], float | None]]) -> None:
     """Give a runner the hooks of this module; they report as often as the config's text log has lines."""
     stopwatch = Stopwatch()
     interval = int((cfg.get("log_config") or {}).get("interval", DEFAULT_INTERVAL))

@@ -2,12 +2,14 @@
 
 import json
 
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
 from raydet.distributed import provenance
 from raydet.distributed.run_record import RunRecord, write_table
-from raydet.distributed.storage import open_run_folder
+from raydet.distributed.runs import list_runs, read_run
+from raydet.distributed.storage import RunFolder, open_run_folder
 
 
 def lines(path):
@@ -86,3 +88,22 @@ def test_masked_hides_secrets_at_any_depth():
 def test_describe_source_in_a_job_says_where_it_was_submitted(tmp_path, monkeypatch):
     monkeypatch.setenv(provenance.SOURCE_VARIABLE, '{"commit": "abc"}')
     assert provenance.describe_source(tmp_path) == {"commit": "abc"}
+
+
+def test_record_in_object_storage_is_sent_there_and_goes_on_there(tmp_path, monkeypatch):
+    store = pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem())  # for us, all but the disk itself is remote
+    store.create_dir("runs/run")
+    folder = RunFolder(store, "runs", "run", "s3://bucket/runs")
+    for launch in range(2):
+        with RunRecord(folder, {"config": "a.py"}) as it:
+            it.tell("report", report(launch + 1))
+    run = tmp_path / "runs" / "run"
+    assert [line["event"] for line in lines(run / "timeline.jsonl")] == ["launch", "end"] * 2
+    assert pq.read_table(run / "metrics.parquet").to_pydict()["iter"] == [1, 2]
+    assert len(list((run / "launches").glob("*.json"))) >= 1
+    monkeypatch.setattr(
+        "raydet.distributed.runs.open_storage", lambda place: (store, place.removeprefix("s3://bucket/"))
+    )
+    (found,) = list_runs("s3://bucket/runs")
+    assert (found.state(), found.standing.launches, found.standing.iter) == ("finished", 2, 2)
+    assert str(read_run("s3://bucket/runs/run").folder) == "s3://bucket/runs/run"
