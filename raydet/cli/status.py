@@ -113,7 +113,7 @@ def _time_left(standing: Standing) -> str:
 def _event(event: Mapping[str, Any]) -> tuple[str, str, str]:
     facts = {name: value for name, value in event.items() if name not in ("time", "event")}
     told = ", ".join(f"{name} {value}" for name, value in facts.items() if not isinstance(value, dict))
-    causes = "; ".join(f"{rank}: {cause}" for rank, cause in facts.get("causes", {}).items())
+    causes = "; ".join(f"rank {rank}: {error}" for rank, error in facts.get("errors", {}).items())
     numbers = _numbers(facts.get("metrics", {}))
     text = ", ".join(part for part in (told, causes, numbers) if part)
     when = local_time(datetime.fromisoformat(event["time"]).timestamp())

@@ -119,21 +119,24 @@ class Standing:
         self._wait("start", at)
 
     def _on_begin(self, at: float, facts: Mapping[str, Any]) -> None:
-        self.lost_iterations += max(self.iter - facts["iter"], 0)
+        if self.waiting == "start":  # what restarts lose is told by those
+            self.lost_iterations += max(self.iter - facts["iter"], 0)
         self.iter, self.world_size = facts["iter"], facts["world_size"]
         self.workers = {rank: last for rank, last in self.workers.items() if int(rank) < self.world_size}
 
     def _on_first_step(self, at: float, facts: Mapping[str, Any]) -> None:
-        if self.waiting:
-            self._spend(self.waiting, max(at - self.waiting_since, 0.0))
+        if self.waiting == "start":
+            self._spend("start", max(at - self.waiting_since, 0.0))
         self.waiting = ""
 
     def _on_failure(self, at: float, facts: Mapping[str, Any]) -> None:
-        self.restarts += 1
         self._wait("restart", at)
 
-    def _on_resize(self, at: float, facts: Mapping[str, Any]) -> None:
-        self._wait("restart", at)
+    def _on_restart(self, at: float, facts: Mapping[str, Any]) -> None:
+        self.restarts += 1
+        self.lost_iterations += facts["lost_iterations"]
+        self._spend("restart", facts["seconds"])
+        self.waiting = ""
 
     def _on_checkpoint(self, at: float, facts: Mapping[str, Any]) -> None:
         self.checkpoint = {name: facts.get(name) for name in ("file", "epoch", "iter")}

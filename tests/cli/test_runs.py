@@ -26,7 +26,7 @@ def storage(tmp_path):
     done = made(tmp_path, "done", epoch=12, max_epochs=12, iter=120, max_iters=120, best=best, age=1000)
     events = [
         {"time": "2026-01-31T12:00:00.000+00:00", "event": "launch", "config": "a.py"},
-        {"time": "2026-01-31T12:05:00.000+00:00", "event": "failure", "causes": {"rank 1": "OSError: gone"}},
+        {"time": "2026-01-31T12:05:00.000+00:00", "event": "failure", "errors": {"1": "OSError: gone"}},
     ]
     (done / "timeline.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     told = {"rank": 0, "iter": 30, "data_wait": 0.125, "gpu_memory": 2**30}

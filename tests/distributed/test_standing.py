@@ -23,14 +23,21 @@ def launched():
 def test_standing_accounts_for_start_training_and_restart():
     standing = launched()
     standing.take_report(120.0, report(30, train=6.0, data=2.0))
-    standing.take_event("failure", 121.0, {"causes": {}})
-    standing.take_event("failure", 122.0, {"causes": {}})
+    standing.take_event("failure", 121.0, {"errors": {}})
     standing.take_event("begin", 131.0, {"iter": 20, "world_size": 2})
     standing.take_event("first step", 133.0, {"iter": 21})
-    assert standing.seconds == {"start": 12.0, "train": 6.0, "data": 2.0, "hooks": 0.0, "restart": 12.0}
-    assert (standing.restarts, standing.lost_iterations, standing.iter) == (2, 10, 20)
+    standing.take_event("restart", 133.5, {"cause": "a lost worker", "lost_iterations": 12, "seconds": 13.5})
+    assert standing.seconds == {"start": 12.0, "train": 6.0, "data": 2.0, "hooks": 0.0, "restart": 13.5}
+    assert (standing.restarts, standing.lost_iterations, standing.iter) == (1, 12, 20)
     assert standing.data_wait_share == pytest.approx(0.25)
     assert standing.progress == pytest.approx(0.2)
+
+
+def test_standing_of_a_run_that_never_went_on_counts_the_wait_for_it():
+    standing = launched()
+    standing.take_event("failure", 121.0, {"errors": {}})
+    standing.take_event("end", 151.0, {"state": "failed"})
+    assert (standing.seconds["restart"], standing.restarts) == (30.0, 0)
 
 
 def test_standing_of_a_second_launch_keeps_what_the_first_one_spent():
@@ -38,10 +45,13 @@ def test_standing_of_a_second_launch_keeps_what_the_first_one_spent():
     standing.take_event("end", 130.0, {"state": "failed", "error": "OSError: gone"})
     assert (standing.state, standing.error) == ("failed", "OSError: gone")
     again = Standing.from_dict({**standing.to_dict(), "unknown to this version": 1})
+    again.take_report(600.0, report(30))
     again.take_event("launch", 500.0, {"name": "run"})
+    again.take_event("begin", 505.0, {"iter": 20, "world_size": 1})
     again.take_event("first step", 507.0, {"iter": 1})
     assert (again.state, again.launches, again.started, again.error) == ("running", 2, 100.0, "")
     assert again.seconds["start"] == 19.0
+    assert again.lost_iterations == 10
 
 
 @pytest.mark.parametrize(
