@@ -27,8 +27,8 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = free_ports(4)
-        self.url = f"http://127.0.0.1:{self._ports[0]}"
+        self.ports = free_ports(4)
+        self.url = f"http://127.0.0.1:{self.ports[0]}"
         action = {
             "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
             "actions": ["Admin", "Read", "Write", "List"],
@@ -37,7 +37,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        s3, master, volume, filer = self._ports
+        s3, master, volume, filer = self.ports
         options = {
             "dir": self._folder, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "s3.port": s3, "master.port": master,
             "volume.port": volume, "filer.port": filer, "s3.config": self._folder / "s3.json", "volume.max": 20,

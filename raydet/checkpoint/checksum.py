@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,6 +72,9 @@ def check_sidecar(path: Path) -> None:
 
 
 def remove_checkpoint(path: Path) -> None:
-    """Remove a checkpoint with its sidecar; what is not there is no error."""
+    """Remove a checkpoint with its sidecar, or one in shards; what is not there is no error."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+        return
     path.unlink(missing_ok=True)
     sidecar_of(path).unlink(missing_ok=True)

@@ -60,7 +60,9 @@ def allowed_globals() -> list[Any]:
 
 
 def load(source: str | Path, map_location: Any = "cpu") -> Any:
-    """Read a checkpoint: tensors, numbers, text and containers of them, and nothing else. Also `.safetensors` files.
+    """Read a checkpoint: tensors, numbers, text and containers of them, and nothing else.
+
+    Also `.safetensors` files, and folders of checkpoints in shards.
 
     Args:
         source: a file, or anything else that `raydet.checkpoint.locate` knows.
@@ -72,6 +74,10 @@ def load(source: str | Path, map_location: Any = "cpu") -> Any:
         CheckpointError: the file is truncated, damaged or something else.
     """
     with local_copy(source) as path:
+        if path.is_dir():
+            from raydet.checkpoint.shards import read_shards
+
+            return read_shards(path)
         if path.suffix == ".safetensors":
             from raydet.checkpoint.safetensors import read_safetensors
 

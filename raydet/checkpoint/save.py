@@ -68,15 +68,20 @@ def save_checkpoint(
             f"checkpoints are written to local files, got {filename}; copy the file to its store afterwards"
         )
     model = unwrap(model)
-    notes = {**(meta or {}), "raydet_version": raydet.__version__, "time": time.asctime()}
-    if getattr(model, "CLASSES", None) is not None:
-        notes["CLASSES"] = model.CLASSES
-    checkpoint: dict[str, Any] = {"meta": notes, "state_dict": model.state_dict()}
+    checkpoint: dict[str, Any] = {"meta": notes_of(model, meta), "state_dict": model.state_dict()}
     if isinstance(optimizer, Optimizer):
         checkpoint["optimizer"] = optimizer.state_dict()
     elif optimizer is not None:
         checkpoint["optimizer"] = {name: each.state_dict() for name, each in optimizer.items()}
     write_checkpoint(checkpoint, Path(filename))
+
+
+def notes_of(model: nn.Module, meta: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The `meta` of a checkpoint of a model: what is given, version and time, and the model's `CLASSES`."""
+    notes = {**(meta or {}), "raydet_version": raydet.__version__, "time": time.asctime()}
+    if getattr(model, "CLASSES", None) is not None:
+        notes["CLASSES"] = model.CLASSES
+    return notes
 
 
 def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
@@ -90,7 +95,7 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
         TypeError: `meta` holds something that a safe load could not read back.
     """
     content = {key: weights_to_cpu(each) if key == "state_dict" else plain(each) for key, each in checkpoint.items()}
-    _check_readable(content["meta"])
+    check_readable(content["meta"])
     sidecar_of(path).unlink(missing_ok=True)  # a digest of the file before would make the new one seem damaged
     write_sidecar(path, write_atomically(content, path))
 
@@ -117,7 +122,8 @@ def remove_leftovers(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _check_readable(meta: dict[str, Any]) -> None:
+def check_readable(meta: dict[str, Any]) -> None:
+    """Raise TypeError for a `meta` that a safe load could not read back."""
     for key, value in meta.items():
         buffer = BytesIO()
         try:

@@ -81,6 +81,8 @@ def _split(source: str | Path) -> tuple[str, str]:
 
 
 def _existing(path: Path) -> Path:
+    if path.is_dir() and path.suffix == ".shards":
+        return path
     if path.is_dir():
         raise FileNotFoundError(f"{path} is a folder, expected a checkpoint file")
     if not path.is_file():

@@ -76,12 +76,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> None:
-    from raydet.checkpoint import check_sidecar
     from raydet.checkpoint.publish import read_whole
+    from raydet.checkpoint.shards import verify_checkpoint
     from raydet.checkpoint.summary import summarize
 
-    if Path(args.file).is_file():
-        check_sidecar(Path(args.file))
+    if Path(args.file).exists():
+        verify_checkpoint(Path(args.file))
     checkpoint = read_whole(args.file)
     if args.config:
         print(checkpoint["meta"].get("config") or "the checkpoint holds no config")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import posixpath
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-
-import pyarrow.fs as pafs
 
 from raydet.distributed.storage import RunFolder
 
 _logger = logging.getLogger("raydet.distributed")
-_CHUNK = 16 * 1024**2
 
 
 class RunMirror:
@@ -43,35 +40,34 @@ class RunMirror:
         self._thread.shutdown()
 
     def _copy_changed(self) -> None:
-        found = [path for path in self._source.rglob("*") if path.is_file() and not path.is_symlink()]
+        found = sorted(path for path in self._source.rglob("*") if path.is_file() and not path.is_symlink())
         present = {path.relative_to(self._source).as_posix(): path for path in found}
         present = {name: path for name, path in present.items() if _wanted(name)}
         for name, path in present.items():
-            try:
-                stamp = (path.stat().st_mtime_ns, path.stat().st_size)
-                if self._sent.get(name) != stamp:
-                    self._send(path, name)
-                    self._sent[name] = stamp
-            except OSError as error:  # tried again in the next round; a checkpoint's own upload fails loudly
-                _logger.warning("could not copy %s to %s: %s", name, self._folder, error)
+            self._try(name, lambda name=name, path=path: self._send(name, path))  # type: ignore[misc]
         for name in set(self._sent) - set(present):
-            del self._sent[name]
-            self._folder.filesystem.delete_file(self._target(name))
+            self._try(name, lambda name=name: self._remove(name))  # type: ignore[misc]
 
-    def _send(self, path: Path, name: str) -> None:
-        pafs.copy_files(
-            str(path),
-            self._target(name),
-            destination_filesystem=self._folder.filesystem,
-            chunk_size=_CHUNK,
-            use_threads=False,
-        )
+    def _try(self, name: str, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except OSError as error:  # tried again in the next round; a checkpoint's own upload fails loudly
+            _logger.warning("could not copy %s to %s: %s", name, self._folder, error)
 
-    def _target(self, name: str) -> str:
-        return posixpath.join(self._folder.path, name)
+    def _send(self, name: str, path: Path) -> None:
+        stamp = (path.stat().st_mtime_ns, path.stat().st_size)
+        if self._sent.get(name) != stamp:
+            self._folder.send(path, name)
+            self._sent[name] = stamp
+
+    def _remove(self, name: str) -> None:
+        self._folder.remove(name)
+        del self._sent[name]
 
 
 def _wanted(name: str) -> bool:
-    if any(part.startswith(".") for part in name.split("/")):
+    parts = name.split("/")
+    if any(part.startswith(".") for part in parts[:-1]) or (parts[-1].startswith(".") and parts[-1] != ".metadata"):
         return False
-    return not name.endswith(".pth") or posixpath.basename(name).startswith("best_")
+    checkpoint = next((part for part in parts if part.endswith((".pth", ".pth.sha256", ".shards"))), None)
+    return checkpoint is None or checkpoint.startswith("best_")

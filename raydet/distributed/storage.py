@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pyarrow.fs as pafs
 
+from raydet.distributed.patient import direct, patient, send_file
 from raydet.transforms.object_store import open_storage, shown
+from raydet.transforms.patience import PATIENCE, persistently
 
 __all__ = ["RunFolder", "newest_run", "open_run_folder", "open_storage", "shown", "unique_name"]
 
@@ -25,7 +27,8 @@ class RunFolder:
     """The folder of one run, `<root>/<name>` on a file system.
 
     Args:
-        filesystem: where the folder is; it travels to the workers, credentials of the default chain do not.
+        filesystem: where the folder is, with patience when that is not a disk; it travels to the workers, credentials
+            of the default chain do not.
         root: folder of all runs, as a path of `filesystem`.
         name: the run.
         label: the place as the user wrote it, without credentials, for messages.
@@ -45,10 +48,71 @@ class RunFolder:
         """The folder as a path of this machine, None for object storage."""
         return Path(self.path) if isinstance(self.filesystem, pafs.LocalFileSystem) else None
 
-    def files(self) -> list[str]:
-        """Names in the folder, sorted; empty when it does not exist."""
-        selector = pafs.FileSelector(self.path, allow_not_found=True)
+    def files(self, below: str = "") -> list[str]:
+        """Names in the folder, or in one below it, sorted; empty when it does not exist."""
+        selector = pafs.FileSelector(posixpath.join(self.path, below).rstrip("/"), allow_not_found=True)
         return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
+
+    def checkpoints(self) -> list[str]:
+        """Names of the checkpoint folders in it, the newest first."""
+        return [name for name in reversed(self.files()) if name.startswith("checkpoint_") and name != SNAPSHOT]
+
+    def send(self, source: Path, name: str, patience: float = PATIENCE) -> None:
+        """Copy a local file to `name` in the folder, whole or not at all, trying for `patience` seconds.
+
+        Raises:
+            OSError: it cannot be written, or the storage did not answer in that time.
+        """
+        filesystem, target = direct(self.filesystem), posixpath.join(self.path, name)
+
+        def send() -> None:
+            if "/" in name:
+                filesystem.create_dir(posixpath.dirname(target))
+            send_file(str(source), filesystem, target)
+
+        persistently(send, str(self), remote=self.local is None, patience=patience)
+
+    def read(self, name: str) -> str:
+        """The text of a file in the folder."""
+        with self.filesystem.open_input_stream(posixpath.join(self.path, name)) as stream:
+            return bytes(stream.read()).decode()
+
+    def write(self, name: str, text: str) -> None:
+        """Write a small file, which is seen whole or not at all."""
+        target = posixpath.join(self.path, name)
+        self.filesystem.create_dir(posixpath.dirname(target))
+        if self.local is None:
+            with self.filesystem.open_output_stream(target) as stream:
+                stream.write(text.encode())
+            return
+        path = Path(target)
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        fresh.write_text(text)
+        fresh.replace(path)
+
+    def fetch(self, name: str, into: Path) -> Path:
+        """Bring the files of the folder `name` to a new folder of that name below `into`.
+
+        Raises:
+            FileNotFoundError: there is nothing under that name.
+        """
+        filesystem, source = direct(self.filesystem), posixpath.join(self.path, name)
+        (into / name).mkdir(parents=True)
+        persistently(
+            lambda: pafs.copy_files(source, str(into / name), source_filesystem=filesystem), str(self), remote=True
+        )
+        if not any((into / name).iterdir()):
+            raise FileNotFoundError(f"{self} holds no checkpoint {name}")
+        return into / name
+
+    def remove(self, name: str) -> None:
+        """Remove a file or folder; one that is not there is no error."""
+        target = posixpath.join(self.path, name)
+        kind = self.filesystem.get_file_info(target).type
+        if kind == pafs.FileType.Directory:
+            self.filesystem.delete_dir(target)
+        elif kind == pafs.FileType.File:
+            self.filesystem.delete_file(target)
 
     def is_used(self) -> bool:
         return any(name not in _UNFINISHED for name in self.files())
@@ -88,7 +152,7 @@ def open_run_folder(
         )
     if posixpath.basename(name) != name or name in ("", ".", ".."):
         raise ValueError(f"a run is named by one path element, got name={name!r}; put the folders into storage")
-    folder = RunFolder(filesystem, root, name, shown(label))
+    folder = RunFolder(patient(filesystem, shown(label)), root, name, shown(label))
     if not resume and folder.is_used():
         raise ValueError(
             f"the run folder {folder} already holds a run ({', '.join(folder.files()[:4])}, ...); "

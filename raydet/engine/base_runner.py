@@ -13,7 +13,7 @@ from torch import nn
 
 from raydet.checkpoint import load, save_checkpoint
 from raydet.datasets.device import to_device
-from raydet.engine import resume
+from raydet.engine import resume, sharding
 from raydet.engine.acceleration import pad_to_bucket
 from raydet.engine.elastic import ElasticBatch
 from raydet.engine.environment import Environment, LocalEnvironment
@@ -218,6 +218,7 @@ class BaseRunner(HookRegistration):
         self.run_iter(self.data_batch, train_mode=True)
         self.call_hook("after_train_iter")
         self._end_iteration()
+        self._stop_if_asked()
 
     def _end_iteration(self) -> None:
         self.data_batch, self.other_batches = None, []
@@ -226,7 +227,6 @@ class BaseRunner(HookRegistration):
         self.log_buffer.trim(self._kept)
         if self._news:
             self._report()
-        self._stop_if_asked()
 
     def _stop_if_asked(self) -> None:
         """End the run with a checkpoint when the environment asks for that; it does so on all ranks alike.
@@ -234,7 +234,7 @@ class BaseRunner(HookRegistration):
         Raises:
             Interrupted: always, then.
         """
-        reason = self.environment.interruption()
+        reason = self.environment.interruption(self._iter)
         if reason is None or self._iter == self._max_iters:
             return
         self.logger.warning(f"{reason}: saving a checkpoint at iteration {self._iter} and ending here")
@@ -283,16 +283,22 @@ class BaseRunner(HookRegistration):
             random_states: of all ranks; without them a run of several processes cannot be resumed exactly.
         """
         path = Path(out_dir, (filename_tmpl or self._template).format(self._number()))
-        if self.rank != 0:
-            return path
-        state = resume.snapshot(self, random_states or ([random_state()] if self.world_size == 1 else None))
-        facts = {**self.checkpoint_meta, **self.meta, **(meta or {})}
-        facts.update({"epoch": self._epochs_done(), "iter": state["iter"], resume.KEY: state})
-        optimizer = self.optimizer if save_optimizer else None
-        save_checkpoint(unwrap(self.model), path, optimizer=optimizer, meta=facts)
-        if create_symlink:
+        path = sharding.checkpoint_path(self.model, path)
+        facts = self._facts(meta, random_states) if self.rank == 0 else None
+        if sharding.is_sharded(self.model):
+            sharding.save_shards(self, path, facts, save_optimizer)
+        elif facts is not None:
+            optimizer = self.optimizer if save_optimizer else None
+            save_checkpoint(unwrap(self.model), path, optimizer=optimizer, meta=facts)
+        if self.rank == 0 and create_symlink:
             _point_to(path)
         return path
+
+    def _facts(self, meta: Mapping[str, Any] | None, random_states: list[Any] | None) -> dict[str, Any]:
+        """The `meta` of a checkpoint."""
+        state = resume.snapshot(self, random_states or ([random_state()] if self.world_size == 1 else None))
+        facts = {**self.checkpoint_meta, **self.meta, **(meta or {})}
+        return {**facts, "epoch": self._epochs_done(), "iter": state["iter"], resume.KEY: state}
 
     _template = "epoch_{}.pth"
 
@@ -359,7 +365,8 @@ class BaseRunner(HookRegistration):
         """
         source = source or ("that was given" if isinstance(checkpoint, dict) else str(checkpoint))
         data = checkpoint if isinstance(checkpoint, dict) else load(checkpoint, map_location=map_location)
-        resume.check_same_model(self.model, data["state_dict"], source)
+        resume.check_same_model(self.model, sharding.shapes_in(data), source)
+        data = sharding.resume_shards(self, data, resume_optimizer)
         unwrap(self.model).load_state_dict(data["state_dict"], strict=False)
         meta = data["meta"]
         state = meta.get(resume.KEY)
@@ -432,11 +439,13 @@ def _device_of(model: nn.Module) -> torch.device:
 
 
 def _point_to(path: Path) -> None:
-    """Make `latest.pth` beside a checkpoint mean that checkpoint, at once."""
-    fresh = path.with_name(".latest.pth")
+    """Make `latest.pth` (`latest.shards`) beside a checkpoint mean that checkpoint, at once."""
+    fresh = path.with_name(f".latest{path.suffix}")
     fresh.unlink(missing_ok=True)
     try:
         fresh.symlink_to(path.name)
     except OSError:  # a file system without links
+        if path.is_dir():
+            return
         shutil.copyfile(path, fresh)
-    fresh.replace(path.with_name("latest.pth"))
+    fresh.replace(path.with_name(f"latest{path.suffix}"))

@@ -14,6 +14,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from raydet.checkpoint.shards import SUFFIX as SHARDS
+
 GATHER_TIMEOUT = timedelta(hours=6)
 """How long the others may wait while rank 0 computes a metric."""
 
@@ -57,10 +59,10 @@ class Environment(Protocol):
     def gather(self, obj: Any) -> list[Any] | None:
         """Objects of all ranks on rank 0, None elsewhere. Every rank calls this."""
 
-    def interruption(self) -> str | None:
+    def interruption(self, iteration: int) -> str | None:
         """Why the run is to save a checkpoint and end now, or None.
 
-        Every rank calls this after every iteration, and all get the same answer there.
+        Every rank calls this after every iteration, of which it says the number, and all get the same answer there.
         """
 
 
@@ -109,7 +111,7 @@ class LocalEnvironment:
     def gather(self, obj: Any) -> list[Any] | None:
         return [obj]
 
-    def interruption(self) -> str | None:
+    def interruption(self, iteration: int) -> str | None:
         return None
 
 
@@ -121,6 +123,10 @@ class ProcessGroupEnvironment(LocalEnvironment):
         device: see there; by default the accelerator with the number of the local rank.
         resume: see there.
         find_unused_parameters: look for parameters that a loss does not reach (slower).
+        sharded: spread the parameters over the processes, see `raydet.engine.sharding`.
+
+    Attributes:
+        objects: the group of all processes that carries objects; on the CPU, whatever carries the gradients.
     """
 
     def __init__(
@@ -129,19 +135,24 @@ class ProcessGroupEnvironment(LocalEnvironment):
         device: str | torch.device | None = None,
         resume: bool = False,
         find_unused_parameters: bool = False,
+        sharded: bool = False,
     ) -> None:
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
         self.local_rank = int(os.environ.get("LOCAL_RANK", self.rank % max(torch.accelerator.device_count(), 1)))
         super().__init__(work_dir, device or default_device(self.local_rank), resume)
         self.find_unused_parameters = find_unused_parameters
-        # Objects are pickled on the CPU, whatever carries the gradients.
-        self._objects: Any = dist.new_group(backend="gloo", timeout=GATHER_TIMEOUT)
+        self.sharded = sharded
+        self.objects: Any = dist.new_group(backend="gloo", timeout=GATHER_TIMEOUT)
 
     def wrap_model(self, model: nn.Module) -> nn.Module:
         model = model.to(self.device)
         if self.world_size == 1:
             return model
+        if self.sharded:
+            from raydet.engine.sharding import shard
+
+            return shard(model, self.device)
         return DistributedDataParallel(
             model,
             device_ids=[self.device] if self.device.type == "cuda" else None,
@@ -151,7 +162,7 @@ class ProcessGroupEnvironment(LocalEnvironment):
 
     def gather(self, obj: Any) -> list[Any] | None:
         gathered: list[Any] | None = [None] * self.world_size if self.rank == 0 else None
-        dist.gather_object(obj, gathered, dst=0, group=self._objects)
+        dist.gather_object(obj, gathered, dst=0, group=self.objects)
         return gathered
 
 
@@ -166,10 +177,11 @@ def from_rank_0(environment: Environment, obj: Any) -> Any:
 
 def checkpoints_in(folder: Path) -> list[Path]:
     """Checkpoint files in `folder`, the one to go on from first: `latest.pth`, then by age."""
-    found = [path for path in folder.glob("*.pth") if not path.name.startswith("best_") and path.is_file()]
-    latest = folder / "latest.pth"
-    first = [latest.resolve()] if latest.is_file() else []
-    others = sorted((p for p in found if p != latest), key=lambda p: p.stat().st_mtime_ns, reverse=True)
+    found = [*folder.glob("*.pth"), *folder.glob(f"*{SHARDS}")]
+    found = [path for path in found if path.exists() and not path.name.startswith("best_")]
+    pointers = [path for path in found if path.stem == "latest"]
+    first = sorted((path.resolve() for path in pointers), key=lambda p: p.stat().st_mtime_ns, reverse=True)
+    others = sorted((p for p in found if p not in pointers), key=lambda p: p.stat().st_mtime_ns, reverse=True)
     return first + [path for path in others if path.resolve() not in first]
 
 

@@ -12,6 +12,7 @@ from raydet.engine.finite import NonFiniteLossError
 from raydet.engine.parallel import unwrap
 from raydet.engine.random import plain_random_state, snapshot_random
 from raydet.engine.replay import save_step
+from raydet.engine.sharding import local_part
 
 POLICIES = ("stop", "skip")
 COUNT = "nonfinite_steps"
@@ -75,7 +76,7 @@ def first_not_finite(model: nn.Module, of_gradients: bool = False) -> str | None
     """Name of the first parameter that, or whose gradient, is not finite."""
     for name, parameter in unwrap(model).named_parameters():
         value = parameter.grad if of_gradients else parameter
-        if value is not None and not bool(torch.isfinite(value).all()):
+        if value is not None and not bool(torch.isfinite(local_part(value)).all()):
             return str(name)
     return None
 

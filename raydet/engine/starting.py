@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from raydet.checkpoint import CheckpointError, check_sidecar, load, load_checkpoint
+from raydet.checkpoint import CheckpointError, load, load_checkpoint
+from raydet.checkpoint.shards import is_sharded, read_rest, verify_checkpoint
 from raydet.checkpoint.sources import local_copy, shown
 from raydet.checkpoint.store import checkpoints_in_store
 from raydet.config import Config
@@ -47,7 +49,7 @@ def find_start(cfg: Config, environment: Environment, logger: Any) -> Start:
     """
     latest = environment.latest_checkpoint()
     if latest is not None:
-        return _newest_readable([latest, *_others(latest)], logger)
+        return _newest_readable(chain([latest], environment.earlier_checkpoints()), logger)
     if cfg.get("resume_from"):
         return Start(_read_run(cfg["resume_from"]), shown(cfg["resume_from"]))
     found = _left_behind(cfg, environment.work_dir) if cfg.get("auto_resume") else []
@@ -68,32 +70,30 @@ def _left_behind(cfg: Config, work_dir: Path) -> Sequence[str | Path]:
     return checkpoints_in(work_dir) or (checkpoints_in_store(folder) if is_remote(folder) else [])
 
 
-def _others(latest: Path) -> list[Path]:
-    return [path for path in checkpoints_in(latest.parent) if path.resolve() != latest.resolve()]
-
-
-def _newest_readable(paths: Sequence[str | Path], logger: Any) -> Start:
+def _newest_readable(paths: Iterable[str | Path], logger: Any) -> Start:
     """The first file that can be read; a broken one is said and passed over."""
+    broken = []
     for path in paths:
         try:
             return Start(_read_run(path), shown(path))
         except (CheckpointError, OSError) as error:
             logger.warning(f"passing over a checkpoint that cannot be read: {error}")
+            broken.append(shown(path))
     raise CheckpointError(
-        f"none of the checkpoints of the run can be read ({', '.join(map(shown, paths))}); remove them to start anew"
+        f"none of the checkpoints of the run can be read ({', '.join(broken)}); remove them to start anew"
     )
 
 
 def _read_run(path: str | Path) -> dict[str, Any]:
     with local_copy(path) as file:
         try:
-            check_sidecar(file)
-            checkpoint = load(file, map_location="cpu")
+            verify_checkpoint(file)
+            checkpoint = _open(file)
         except CheckpointError as error:
             raise type(error)(str(error).replace(str(file), shown(path))) from error
     if (
         not isinstance(checkpoint, dict)
-        or "state_dict" not in checkpoint
+        or not {"state_dict", "shards"} & checkpoint.keys()
         or "epoch" not in (checkpoint.get("meta") or {})
     ):
         raise ValueError(
@@ -101,3 +101,8 @@ def _read_run(path: str | Path) -> dict[str, Any]:
             "weights"
         )
     return checkpoint
+
+
+def _open(file: Path) -> Any:
+    """What a checkpoint holds; of one in shards only what is no tensor, and where the rest is."""
+    return {**read_rest(file), "shards": str(file)} if is_sharded(file) else load(file, map_location="cpu")

@@ -26,8 +26,9 @@ from raydet.evaluation.result_files import check_ending, check_results, read_res
 from raydet.geometry import encode_mask_results
 
 _OF_HOOK = frozenset(
-    {"interval", "start", "by_epoch", "save_best", "rule", "dynamic_intervals", "greater_keys", "less_keys", "out_dir"}
-    | {"file_client_args", "test_fn", "type", "priority", "tmpdir", "gpu_collect", "broadcast_bn_buffer"}
+    {"interval", "start", "by_epoch", "save_best", "keep_best", "rule", "dynamic_intervals", "greater_keys"}
+    | {"less_keys", "out_dir", "separate", "file_client_args", "test_fn", "type", "priority", "tmpdir"}
+    | {"gpu_collect", "broadcast_bn_buffer"}
 )
 
 

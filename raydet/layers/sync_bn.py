@@ -58,15 +58,16 @@ class SyncBatchNorm(_BatchNorm):
         if self.track_running_stats:
             self._track(mean, variance * count / (count - 1).clamp(min=1))
         scale = (variance + self.eps).rsqrt()
-        normal: Tensor = _Normalised.apply(input, mean, scale, pull, self.process_group)  # type: ignore[no-untyped-call]
+        normal: Tensor = _Normalised.apply(input, mean, scale, pull, self.process_group)
         if self.affine:
             shape = (1, -1, *[1] * (input.dim() - 2))
             normal = torch.addcmul(self.bias.view(shape), normal, self.weight.view(shape))
         return normal.to(input.dtype)
 
     def _common_moments(self, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Mean and biased variance `(C,)` over all workers, the number of values behind them, and the part of the
-        moments that is due to each value of this worker."""
+        """Mean and biased variance `(C,)` over all workers, the number of values behind them, and the weight in them
+        of each value of this worker.
+        """
         values = input.to(torch.promote_types(input.dtype, torch.float32))
         axes, count = _axes(input), input.numel() // self.num_features
         if count:
@@ -140,7 +141,7 @@ def _axes(input: Tensor) -> list[int]:
 
 
 def _gather(row: Tensor, group: Any) -> Tensor:
-    """The rows of all workers, `(workers, len(row))`: a sum of rows that are zero elsewhere, which every backend runs."""
+    """The rows of all workers, `(workers, len(row))`, as a sum of rows that are zero elsewhere: every backend has that."""
     rows = row.new_zeros(_world_size(group), len(row))
     rows[_rank(group)] = row
     dist.all_reduce(rows, group=group)
@@ -160,7 +161,7 @@ class _Normalised(torch.autograd.Function):
         return _normalise(input, mean, scale)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
         input, mean, scale, pull = ctx.saved_tensors
         normal, axes = _normalise(input, mean, scale), _axes(input)

@@ -64,9 +64,17 @@ def test_best_checkpoint_is_the_only_one_kept(name: str, options: dict[str, Any]
     assert runner.meta["hook_msgs"]["best_ckpt"] == str(tmp_path / best)
 
 
+def test_as_many_of_the_best_checkpoints_are_kept_as_asked_for(tmp_path: Path) -> None:
+    scores = [0.5, 0.7, 0.2, 0.6, 0.7]
+    runner, _ = run(tmp_path, scores, 5, "mAP", save_best="mAP", keep_best=2)
+    assert sorted(path.name for path in tmp_path.glob("best_*.pth")) == ["best_mAP_epoch_2.pth", "best_mAP_epoch_5.pth"]
+    assert runner.meta["hook_msgs"]["best_ckpt"] == str(tmp_path / "best_mAP_epoch_2.pth")
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
+        (dict(save_best="mAP", keep_best=0), ValueError, "keep_best is 0"),
         (dict(save_best="oddity"), ValueError, "set evaluation.rule"),
         (dict(save_best="mAP", rule="bigger"), KeyError, "evaluation.rule is 'bigger'"),
         (dict(interval=0), ValueError, "interval must be positive"),

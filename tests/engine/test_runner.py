@@ -167,7 +167,7 @@ def test_environment_hears_of_every_epoch_with_its_checkpoint(tmp_path: Path) ->
     class Listening(LocalEnvironment):
         heard: list[tuple[int, Any]]
 
-        def report(self, metrics: Any, checkpoint: Path | None) -> None:
+        def report(self, metrics: Any, checkpoint: Path | None, evaluate: Any = None) -> None:
             self.heard.append((metrics["epoch"], checkpoint and checkpoint.name))
 
     runner = make(folder=tmp_path, max_epochs=3)

@@ -11,6 +11,7 @@ from raydet.checkpoint import remove_checkpoint
 from raydet.checkpoint.store import CheckpointStore
 from raydet.engine.hooks.base import Hook
 from raydet.engine.hooks.folders import check_backend, place_checkpoints
+from raydet.engine.sharding import checkpoint_path
 
 
 class CheckpointHook(Hook):
@@ -76,7 +77,7 @@ class CheckpointHook(Hook):
         assert self.out_dir is not None
         arguments = {**self.args, "filename_tmpl": self.filename_tmpl.format(number)}
         if runner.meta is not None:
-            path = Path(self.out_dir, arguments["filename_tmpl"])
+            path = checkpoint_path(runner.model, Path(self.out_dir, arguments["filename_tmpl"]))
             runner.meta.setdefault("hook_msgs", {})["last_ckpt"] = str(path)
         path = runner.save_checkpoint(
             self.out_dir,
@@ -88,12 +89,12 @@ class CheckpointHook(Hook):
         if self._store is not None:
             self._store.send(path)
         if runner.rank == 0 and self.max_keep_ckpts > 0:
-            self._remove_old(number)
+            self._remove_old(number, path.suffix)
 
-    def _remove_old(self, number: int) -> None:
+    def _remove_old(self, number: int, suffix: str) -> None:
         """Remove what is older than the newest `max_keep_ckpts`, up to the first gap."""
         old = range(number - self.max_keep_ckpts * self.interval, 0, -self.interval)
-        names = (self.filename_tmpl.format(each) for each in old)
+        names = (str(Path(self.filename_tmpl.format(each)).with_suffix(suffix)) for each in old)
         if self._store is not None:
             self._store.remove(names)
             return

@@ -14,16 +14,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from raydet.checkpoint import remove_checkpoint
 from raydet.checkpoint.store import CheckpointStore
+from raydet.engine.environment import from_rank_0
 from raydet.engine.hooks.base import Hook
+from raydet.engine.hooks.best import GREATER_KEYS, LESS_KEYS, Ranking, check_count, check_key, names, rule_of
 from raydet.engine.hooks.folders import check_backend, place_checkpoints
 from raydet.engine.hooks.logger import LoggerHook
 from raydet.engine.parallel import unwrap
 from raydet.engine.random import load_random_state, random_state
+from raydet.engine.sharding import checkpoint_path, gathered
 from raydet.engine.shares import collect_results, measure_shares, stays_in_shares
 from raydet.engine.testing import predict_share
-
-GREATER_KEYS = ("acc", "top", "AR@", "auc", "precision", "mAP", "mDice", "mIoU", "mAcc", "aAcc")
-LESS_KEYS = ("loss",)
 
 
 class EvalHook(Hook):
@@ -35,6 +35,7 @@ class EvalHook(Hook):
         interval: epochs (iterations) between evaluations.
         by_epoch: count epochs, else iterations.
         save_best: name of the metric whose best checkpoint is kept, or "auto" for the first metric.
+        keep_best: how many of the best checkpoints are kept.
         rule: "greater" or "less" is better; found from the name of the metric when None.
         test_fn: `(model, carrier) -> results in the order of the data set`, instead of the usual test run.
         greater_keys: metrics for which greater is better.
@@ -66,6 +67,7 @@ class EvalHook(Hook):
         out_dir: str | None = None,
         file_client_args: Mapping[str, Any] | None = None,
         dynamic_intervals: Sequence[tuple[int, int]] | None = None,
+        keep_best: int = 1,
         **eval_kwargs: Any,
     ) -> None:
         check_backend(file_client_args, out_dir)
@@ -83,9 +85,10 @@ class EvalHook(Hook):
         self.initial_flag = True
         self.keep_results = False
         self.latest_results: list[Any] | None = None
-        self.greater_keys = _names(greater_keys, GREATER_KEYS)
-        self.less_keys = _names(less_keys, LESS_KEYS)
+        self.greater_keys = names(greater_keys, GREATER_KEYS)
+        self.less_keys = names(less_keys, LESS_KEYS)
         self.save_best = save_best
+        self.keep_best = check_count(keep_best)
         self.rule = rule
         self.key_indicator: str | None = None
         if save_best is not None:
@@ -134,10 +137,7 @@ class EvalHook(Hook):
             return None
         if self.key_indicator == "auto" or self.key_indicator is None:
             self._init_rule(self.rule, next(iter(metrics)))
-        if self.key_indicator not in metrics:
-            raise KeyError(
-                f"evaluation.save_best is {self.key_indicator!r}, but the metrics are {', '.join(map(repr, metrics))}"
-            )
+        check_key(str(self.key_indicator), metrics)
         return float(metrics[str(self.key_indicator)])
 
     def _do_evaluate(self, runner: Any) -> None:
@@ -147,10 +147,13 @@ class EvalHook(Hook):
         if runner.environment.rank == 0:
             runner.log_buffer.output["eval_iter_num"] = len(self.dataloader)
         score = self._measure(runner, share)
-        if score:
-            self._save_best(runner, score, states)
         # The others wait for rank 0 here, where waiting may take hours, and not in a collective of the next step.
         runner.environment.gather(None)
+        if self.save_best is not None:
+            placed = from_rank_0(runner.environment, self._place(runner, score))
+            if placed is not None:
+                path, dropped = placed
+                self._save_best(runner, path, dropped, states)
 
     def _measure(self, runner: Any, share: list[Any] | None) -> float | None:
         """The number that chooses the best checkpoint, on rank 0."""
@@ -176,7 +179,8 @@ class EvalHook(Hook):
         try:
             if self.test_fn is not None:
                 return self.test_fn(model, self.dataloader)
-            return predict_share(model, self.dataloader, runner.environment)
+            with gathered(model):
+                return predict_share(model, self.dataloader, runner.environment)
         finally:
             model.train(training)
             load_random_state(state)
@@ -207,32 +211,42 @@ class EvalHook(Hook):
         if rule is not None or key_indicator == "auto":
             self.rule = rule
             return
-        self.rule = _rule_of(key_indicator, self.greater_keys, self.less_keys)
+        self.rule = rule_of(key_indicator, self.greater_keys, self.less_keys)
 
-    def _save_best(self, runner: Any, score: float, states: Any) -> None:
+    def _progress(self, runner: Any) -> tuple[int, str]:
+        return (runner.epoch + 1, "epoch") if self.by_epoch else (runner.iter + 1, "iter")
+
+    def _place(self, runner: Any, score: float | None) -> tuple[Path, list[str]] | None:
+        """The file of this evaluation and those that it drives out of the best; None when it is not among them."""
+        if not score or math.isnan(score):
+            return None
+        count, unit = self._progress(runner)
+        name = f"best_{self.key_indicator}_{unit}_{count}.pth"
+        path = checkpoint_path(runner.model, Path(self.out_dir or runner.work_dir, name))
         messages = runner.meta.setdefault("hook_msgs", {})
-        best = messages.get("best_score", -math.inf if self.rule == "greater" else math.inf)
-        if not (score > best if self.rule == "greater" else score < best):
-            return
-        count, unit = (runner.epoch + 1, "epoch") if self.by_epoch else (runner.iter + 1, "iter")
-        path = Path(self.out_dir or runner.work_dir, f"best_{self.key_indicator}_{unit}_{count}.pth")
-        previous = messages.get("best_ckpt")
-        messages.update(best_score=score, best_ckpt=str(path))
-        runner.save_checkpoint(path.parent, filename_tmpl=path.name, create_symlink=False, random_states=states)
-        self._replace(Path(previous) if previous is not None else path, path)
-        runner.logger.info(f"Now best checkpoint is saved as {path.name}.")
-        runner.logger.info(f"Best {self.key_indicator} is {score:0.4f} at {count} {unit}.")
+        kept = dict(messages.get("best_ckpts") or {})
+        if not kept and "best_ckpt" in messages:
+            kept = {messages["best_ckpt"]: messages["best_score"]}
+        scores = {**kept, str(path): score}
+        best = Ranking(str(self.key_indicator), str(self.rule)).best(scores, self.keep_best)
+        if str(path) not in best:
+            return None
+        messages.update(best_score=scores[best[0]], best_ckpt=best[0], best_ckpts={name: scores[name] for name in best})
+        return path, [name for name in kept if name not in best]
 
-    def _replace(self, previous: Path, path: Path) -> None:
-        """Keep the best checkpoint in the place of the one before."""
-        if self._store is not None:
-            self._store.send(path, previous)
-        if previous == path:
+    def _save_best(self, runner: Any, path: Path, dropped: list[str], states: Any) -> None:
+        runner.save_checkpoint(path.parent, filename_tmpl=path.name, create_symlink=False, random_states=states)
+        if runner.rank != 0:
             return
         if self._store is not None:
-            self._store.remove([previous.name])
-        else:
-            remove_checkpoint(previous)
+            self._store.send(path, path)
+            self._store.remove(Path(name).name for name in dropped)
+        for name in dropped:
+            remove_checkpoint(Path(name))
+        messages, (count, unit) = runner.meta["hook_msgs"], self._progress(runner)
+        rank = "best" if messages["best_ckpt"] == str(path) else f"one of the {self.keep_best} best"
+        runner.logger.info(f"Now {rank} checkpoint is saved as {path.name}.")
+        runner.logger.info(f"Best {self.key_indicator} is {messages['best_score']:0.4f} at {count} {unit}.")
 
 
 class DistEvalHook(EvalHook):
@@ -263,24 +277,6 @@ def _share_batch_norm(model: nn.Module) -> None:
         if isinstance(module, _BatchNorm) and module.running_mean is not None and module.running_var is not None:
             dist.broadcast(module.running_mean, 0)
             dist.broadcast(module.running_var, 0)
-
-
-def _rule_of(name: str, greater: Sequence[str], less: Sequence[str]) -> str:
-    """Whether greater or less is better: by the exact name, then by a part of it."""
-    lowered = name.lower()
-    for matches in (lambda key: key == lowered, lambda key: key in lowered):
-        for rule, keys in (("greater", greater), ("less", less)):
-            if any(matches(key.lower()) for key in keys):
-                return rule
-    raise ValueError(
-        f"it is not known whether a greater or a smaller {name!r} is better; set evaluation.rule to 'greater' or 'less'"
-    )
-
-
-def _names(given: str | Sequence[str] | None, default: Sequence[str]) -> tuple[str, ...]:
-    if given is None:
-        return tuple(default)
-    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _check_numbers(interval: int, start: int | None) -> None:

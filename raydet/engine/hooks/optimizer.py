@@ -16,6 +16,7 @@ from raydet.engine.finite import sample_ids
 from raydet.engine.hooks.base import Hook
 from raydet.engine.nan_guard import first_not_finite
 from raydet.engine.parallel import unwrap
+from raydet.engine.sharding import whole
 
 
 class OptimizerHook(Hook):
@@ -61,7 +62,7 @@ class OptimizerHook(Hook):
             return None
         options = dict(self.grad_clip or {"max_norm": float("inf")})
         limit = float(options.pop("max_norm"))
-        norm = get_total_norm([p.grad for p in trained], **options)
+        norm = whole(get_total_norm([p.grad for p in trained], **options))
         if bool(torch.isfinite(norm)):
             clip_grads_with_norm_(trained, limit, norm, options.get("foreach"))
         return norm
