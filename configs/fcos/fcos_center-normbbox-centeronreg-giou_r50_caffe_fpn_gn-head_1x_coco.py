@@ -10,8 +10,6 @@ model = dict(
         loss_bbox=dict(_delete_=True, type='GIoULoss', loss_weight=1.0)),
     test_cfg=dict(nms=dict(iou_threshold=0.6)))
 data = dict(
-    samples_per_gpu=2,
-    workers_per_gpu=2,
     train=dict(pipeline={{ _base_.caffe.box_train }}),
     val=dict(pipeline={{ _base_.caffe.test }}),
     test=dict(pipeline={{ _base_.caffe.test }}))

@@ -30,8 +30,6 @@ model = dict(
         debug=False),
     test_cfg=dict(nms=dict(iou_threshold=0.5)))
 data = dict(
-    samples_per_gpu=4,
-    workers_per_gpu=4,
     train=dict(pipeline={{ _base_.detectron.box_train }}),
     val=dict(pipeline={{ _base_.detectron.test }}),
     test=dict(pipeline={{ _base_.detectron.test }}))

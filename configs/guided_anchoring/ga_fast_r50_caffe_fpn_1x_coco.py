@@ -6,8 +6,11 @@ model = dict(
         rcnn=dict(
             assigner=dict(pos_iou_thr=0.6, neg_iou_thr=0.6, min_pos_iou=0.6), sampler=dict(num=256))),
     test_cfg=dict(rcnn=dict(score_thr=1e-3)))
+# They are few and good.
+train_pipeline = {{ _base_.caffe.proposal_train }}
+train_pipeline[1].update(num_max_proposals=300)
 data = dict(
-    train=dict(proposal_file='data/coco/proposals/ga_rpn_r50_fpn_1x_train2017.pkl'),
+    train=dict(proposal_file='data/coco/proposals/ga_rpn_r50_fpn_1x_train2017.pkl', pipeline=train_pipeline),
     val=dict(proposal_file='data/coco/proposals/ga_rpn_r50_fpn_1x_val2017.pkl'),
     test=dict(proposal_file='data/coco/proposals/ga_rpn_r50_fpn_1x_val2017.pkl'))
 optimizer_config = dict(_delete_=True, grad_clip=dict(max_norm=35, norm_type=2))

@@ -35,6 +35,12 @@ model = dict(
             neg_iou_thr=0.4,
             min_pos_iou=0.4,
             ignore_iof_thr=-1),
+        ga_sampler=dict(
+            type='RandomSampler',
+            num=256,
+            pos_fraction=0.5,
+            neg_pos_ub=-1,
+            add_gt_as_proposals=False),
         assigner=dict(neg_iou_thr=0.5, min_pos_iou=0.0),
         center_ratio=0.2,
         ignore_ratio=0.5))

@@ -18,7 +18,7 @@ model = dict(
         bbox_coder=dict(type='BucketingBBoxCoder', num_buckets=14, scale_factor=3.0),
         loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
         loss_bbox_cls=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.5),
-        loss_bbox_reg=dict(type='SmoothL1Loss', beta=0.1, loss_weight=1.5)),
+        loss_bbox_reg=dict(type='SmoothL1Loss', beta=1.0 / 9.0, loss_weight=1.5)),
     train_cfg=dict(
         assigner=dict(
             type='ApproxMaxIoUAssigner',
