@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # The hooks of pre-commit call their tools by name.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install build ops ops-cuda test test-all conformance lint types shape bench bench-ops bench-data bench-eval demo demo-trees models clusters docs clean
+.PHONY: install build ops ops-cuda test test-all test-chaos conformance lint types shape bench bench-ops bench-data bench-eval demo demo-trees models clusters docs clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,6 +31,11 @@ test: $(READY)
 test-all: $(READY)
 	$(BIN)/python -m pytest -m ''
 	$(BIN)/python tools/conformance.py --all
+
+# Hurts runs in every way that one machine allows, and writes docs/numbers/chaos.csv. Needs about 15 minutes and two cores.
+CHAOS = tests/chaos $(shell $(BIN)/python tests/chaos/elsewhere.py)
+test-chaos: $(READY)
+	$(BIN)/python -m pytest -m '' --record $(CHAOS)
 
 # Compares with the packs of reference numbers where they are at hand; see tools/conformance.py.
 conformance: $(READY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from raydet.distributed.stream import StreamCarrier
 
 
+def _nothing() -> None:
+    """Nobody listens."""
+
+
 @dataclass
 class CarrierFactory:
     """Makes the carriers of one worker; instances are the engine's `MakeCarrier`.
@@ -23,12 +27,14 @@ class CarrierFactory:
         reporter: for bad samples and phases of the start.
         epochs: of the run, None when it counts iterations.
         fresh: the run starts at its beginning, so that reading can start while the model is built.
+        beat: called with every batch, as a sign of progress.
     """
 
     pool: ActorPool | None
     reporter: Reporter
     epochs: int | None = None
     fresh: bool = False
+    beat: Callable[[], None] = _nothing
     _training: StreamCarrier | None = field(default=None, init=False, repr=False)
 
     def __call__(
@@ -51,7 +57,7 @@ class CarrierFactory:
         else:
             plan = make_plan(dataset, loader_settings(data, split), split, world_size, seed)
             carrier = self._stream(dataset, data, split, plan, rank, work_dir)
-        return _Timed(carrier, self.reporter) if split == "train" else carrier
+        return _Timed(carrier, self.reporter if split == "train" else None, self.beat)
 
     def _stream(
         self, dataset: Any, data: Mapping[str, Any], split: str, plan: Plan, rank: int, work_dir: str | None
@@ -95,13 +101,20 @@ class CarrierFactory:
 
 
 class _Timed:
-    """A carrier that reports when its first batch is there and when the step on it is done."""
+    """A carrier that says with every batch that it is alive.
 
-    def __init__(self, carrier: Carrier, reporter: Reporter) -> None:
+    Args:
+        carrier: brings the batches.
+        reporter: told when the first batch is there and when the step on it is done; None for other data than training.
+        beat: called with every batch.
+    """
+
+    def __init__(self, carrier: Carrier, reporter: Reporter | None, beat: Callable[[], None]) -> None:
         self.dataset = carrier.dataset
         self.counter = getattr(carrier, "counter", None)
         self._carrier = carrier
-        self._reporter: Reporter | None = reporter
+        self._reporter = reporter
+        self._beat = beat
 
     def __len__(self) -> int:
         return len(self._carrier)
@@ -116,7 +129,9 @@ class _Timed:
                 return
             yield first
             reporter.phase(FIRST_STEP)
-        yield from batches
+        for batch in batches:
+            self._beat()
+            yield batch
 
     def close(self) -> None:
         self._carrier.close()

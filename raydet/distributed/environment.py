@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
-import shutil
+import posixpath
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ import ray.train
 import ray.train.torch
 from torch import nn
 
+from raydet.checkpoint.shards import is_sharded
+from raydet.distributed.evaluation import RECORDS, SeparateEvaluation
 from raydet.distributed.mirror import RunMirror
 from raydet.distributed.monitor import Reporter
+from raydet.distributed.outbox import Outbox, new_name
+from raydet.distributed.stop_requests import StopRequests
 from raydet.distributed.storage import RunFolder
 from raydet.engine.environment import ProcessGroupEnvironment
 
@@ -25,30 +30,54 @@ _MARKER = ".validate_storage_marker"
 class RayEnvironment(ProcessGroupEnvironment):
     """`raydet.engine.Environment` of one Ray Train worker.
 
-    Checkpoints are what rank 0 writes into `work_dir`. On a disk that all nodes share, `work_dir` is the run folder and
-    a checkpoint is handed to Ray Train as a hard link: it costs neither time nor space, and what hooks delete later
-    stays as long as Ray Train needs it. For object storage, `work_dir` is a folder of the node, checkpoints are
-    uploaded by a thread of Ray Train while training goes on, and the other files of the run are mirrored.
+    Checkpoints are what rank 0 writes into `work_dir`; an `Outbox` brings them into the run folder. On a disk that all
+    nodes share, `work_dir` is the run folder. For object storage it is a folder of the node, and the other files of the
+    run are mirrored.
 
     Args:
         folder: of the run.
         find_unused_parameters: tell DistributedDataParallel to look for parameters that a loss does not reach.
         reporter: for phases of the start.
+        sharded: spread the parameters over the workers.
         work_dir: another local folder for what the engine writes.
+        evaluation: how checkpoints are evaluated in tasks of their own, if they are.
     """
 
     def __init__(
-        self, folder: RunFolder, *, find_unused_parameters: bool, reporter: Reporter, work_dir: Path | None = None
+        self,
+        folder: RunFolder,
+        *,
+        find_unused_parameters: bool,
+        reporter: Reporter,
+        sharded: bool = False,
+        work_dir: Path | None = None,
+        evaluation: SeparateEvaluation | None = None,
     ) -> None:
         work_dir = work_dir or folder.local or Path(tempfile.gettempdir(), "raydet", folder.name)
         device = ray.train.torch.get_device()
-        super().__init__(work_dir, device, find_unused_parameters=find_unused_parameters)
+        super().__init__(work_dir, device, find_unused_parameters=find_unused_parameters, sharded=sharded)
         self.local_rank = ray.train.get_context().get_local_rank()
         self._folder = folder
         self._reporter = reporter
-        self._mirror = RunMirror(self.work_dir, folder) if folder.local is None and self.rank == 0 else None
+        self._mirror = RunMirror(self.work_dir, folder) if folder.local is None and self.local_rank == 0 else None
         if folder.local is not None:
             _check_shared(folder.local)
+        self._logger = logging.getLogger("raydet")
+        self._evaluation = evaluation
+        self.evaluates_elsewhere = evaluation is not None
+        self._asked: list[str] = []
+        self._outbox = Outbox(folder, self.work_dir, self._logger.info)
+        registered = _registered()
+        if self.rank == 0:
+            self._outbox.clear(registered)
+        self._arrivals = self._outbox.arrivals(registered)
+        self._looked = False
+        self._latest: Path | None = None
+        self.stops: StopRequests | None = None
+
+    def interruption(self, iteration: int) -> str | None:
+        """Why the run is to end; the workers of a test are never asked to."""
+        return None if self.stops is None else self.stops.reason(iteration)
 
     def wrap_model(self, model: nn.Module) -> nn.Module:
         """Move the model to the device; data-parallel when there are several workers."""
@@ -56,61 +85,82 @@ class RayEnvironment(ProcessGroupEnvironment):
         self._reporter.phase("model")
         return wrapped
 
-    def report(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
-        """Hand metrics and rank 0's checkpoint file to Ray Train; every rank calls this equally often."""
+    def report(
+        self, metrics: Mapping[str, Any], checkpoint: Path | None, evaluate: Mapping[str, Any] | None = None
+    ) -> None:
+        """Hand metrics and rank 0's checkpoint file to Ray Train; every rank calls this equally often.
+
+        Always through Ray Train's thread for uploads: reports keep their order, and none waits for an upload before it.
+        """
         plain = {name: value for name, value in metrics.items() if isinstance(value, (bool, int, float, str))}
-        name = f"checkpoint_{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() // 1000 % 10**6:06d}"
-        if checkpoint is None or self.rank != 0:
-            ray.train.report(plain, checkpoint_dir_name=name)
-        elif self._folder.local is not None:
-            handed = _link(checkpoint, self._folder.local / name)
-            self._report(plain, handed, name, ray.train.CheckpointUploadMode.NO_UPLOAD)
-        else:
-            handed = _link(checkpoint, self.work_dir / ".outbox" / name)
-            self._report(plain, handed, name, ray.train.CheckpointUploadMode.ASYNC)
+        name = new_name()
+        handed = (
+            self._outbox.put(checkpoint, name, self.rank) if checkpoint is not None and self._has(checkpoint) else None
+        )
+        ray.train.report(
+            plain,
+            checkpoint=None if handed is None else ray.train.Checkpoint.from_directory(handed),
+            checkpoint_dir_name=name,
+            checkpoint_upload_mode=ray.train.CheckpointUploadMode.ASYNC,
+            checkpoint_upload_fn=functools.partial(self._send, original=checkpoint),
+            delete_local_checkpoint_after_upload=self._folder.local is None,
+            validation=self._task_for(evaluate) if handed is not None and evaluate is not None else False,
+        )
         if self._mirror is not None:
             self._mirror.update()
 
-    def _report(self, metrics: dict[str, Any], folder: Path, name: str, mode: Any) -> None:
-        ray.train.report(
-            metrics,
-            checkpoint=ray.train.Checkpoint.from_directory(folder),
-            checkpoint_dir_name=name,
-            checkpoint_upload_mode=mode,
-            delete_local_checkpoint_after_upload=mode is ray.train.CheckpointUploadMode.ASYNC,
-        )
+    def _has(self, checkpoint: Path) -> bool:
+        """Whether this rank has something of a checkpoint to hand over."""
+        return self.rank == 0 or (is_sharded(checkpoint) and self._folder.local is None)
+
+    def _send(self, handed: ray.train.Checkpoint, name: str, original: Path | None) -> ray.train.Checkpoint:
+        """Called by Ray Train in its thread, when there is a checkpoint."""
+        assert original is not None
+        self._outbox.send(Path(handed.path), name, original)
+        return ray.train.Checkpoint(f"{self._folder.path}/{name}", self._folder.filesystem)
+
+    def _task_for(self, evaluate: Mapping[str, Any]) -> Any:
+        """The task that evaluates a checkpoint; False while too many wait."""
+        assert self._evaluation is not None
+        done = self._folder.files(RECORDS)
+        self._asked = [name for name in self._asked if f"{name}.json" not in done]
+        if len(self._asked) >= self._evaluation.queue and not evaluate["at_end"]:
+            self._logger.warning(
+                f"{evaluate['name']} is not evaluated: {', '.join(self._asked)} still wait, and evaluation.separate "
+                f"has queue={self._evaluation.queue}; give evaluations more resources or a longer interval"
+            )
+            return False
+        self._asked.append(evaluate["name"])
+        return ray.train.ValidationTaskConfig(fn_kwargs=dict(evaluate), timeout_s=self._evaluation.timeout)
 
     def latest_checkpoint(self) -> Path | None:
         """The checkpoint file that Ray Train registered last, brought to this node."""
-        checkpoint = ray.train.get_checkpoint()
-        if checkpoint is None:
-            return None
-        if self._folder.local is not None:
-            return _only_file(Path(checkpoint.path))
-        arrived = Path(tempfile.mkdtemp(prefix="raydet_resume_"))
-        return _only_file(Path(checkpoint.to_directory(arrived)))
+        if not self._looked:
+            self._looked, self._latest = True, next(self._arrivals, None)
+        return self._latest
+
+    def earlier_checkpoints(self) -> Iterator[Path]:
+        """The ones before it, the newest first: in the run folder, then in the work dir."""
+        self.latest_checkpoint()
+        yield from self._arrivals
+        yield from super().earlier_checkpoints()
+
+    def wait_for_uploads(self) -> None:
+        """Wait until all checkpoints are in the run folder, so that the log which is sent last can tell of them."""
+        self._outbox.wait()
 
     def close(self) -> None:
         """Send what is left to object storage."""
         if self._mirror is not None:
             self._mirror.close()
+        if self.stops is not None:
+            self.stops.close()
 
 
-def _link(file: Path, folder: Path) -> Path:
-    """Put `file` into the new `folder` without copying it where the disk can do that."""
-    folder.mkdir(parents=True)
-    try:
-        os.link(file, folder / file.name)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(file, folder / file.name)
-    return folder
-
-
-def _only_file(folder: Path) -> Path:
-    files = sorted(folder.glob("*.pth"))
-    if not files:
-        raise FileNotFoundError(f"the checkpoint folder {folder} holds no .pth file; remove it to start without it")
-    return files[-1]
+def _registered() -> str | None:
+    """The name of the checkpoint folder that Ray Train goes on from."""
+    checkpoint = ray.train.get_checkpoint()
+    return None if checkpoint is None else posixpath.basename(checkpoint.path)
 
 
 def _check_shared(folder: Path) -> None:

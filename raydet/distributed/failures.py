@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ray.train import UserCallback
+from ray.train.v2._internal.exceptions import WorkerHealthCheckTimeoutError
 
+from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.monitor import Reporter
+from raydet.distributed.storage import RunFolder
 
 MISTAKES = (
     ValueError,
@@ -22,17 +26,32 @@ MISTAKES = (
 """Errors that come back when the same program runs again; lost nodes, full disks and broken connections are others."""
 
 
-class StopAtMistakes(UserCallback):
-    """Ends a run when a worker raised an error of the program, instead of restarting it `max_failures` times.
+_REPEATED = 3.0
+"""While a node goes, Ray tells of the same errors with every poll; new workers take longer to fail."""
+
+
+class FailureHandler(UserCallback):
+    """Ends a run when a worker raised an error of the program; tells of losses, and waits before they come too often.
 
     Runs in Ray Train's controller, which ends a run whose callback raises.
 
     Args:
         reporter: tells the driver what failed.
+        faults: limits and times.
+        folder: of the run.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Reporter, faults: FaultTolerance, folder: RunFolder) -> None:
         self._reporter = reporter
+        self._faults = faults
+        self._folder = folder
+        self._restarts = 0
+        self._failed = float("-inf")
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+        """Called by Ray, by keyword, when all workers have reported."""
+        if checkpoint is not None:
+            self._restarts = 0
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
         """Called by Ray, by keyword, with the error of each failed rank."""
@@ -42,18 +61,37 @@ class StopAtMistakes(UserCallback):
             rank, mistake = min(mistakes.items())
             self._reporter.send("mistake", (rank, mistake, str(worker_exceptions[rank])))
             raise mistake
-        told = {f"rank {rank}": f"{type(cause).__name__}: {_first_line(cause)}" for rank, cause in causes.items()}
-        self._reporter.tell("failure", {"causes": told})
-        words = "; ".join(f"{rank}: {cause}" for rank, cause in told.items())
-        self._reporter.send(
-            "log", f"raydet: worker failure ({words}); going on from the last checkpoint if tries are left"
-        )
+        repeated = time.monotonic() - self._failed < _REPEATED
+        self._failed = time.monotonic()
+        if repeated:
+            return
+        told = "; ".join(f"rank {rank}: {type(cause).__name__}: {_first_line(cause)}" for rank, cause in causes.items())
+        self._reporter.send("failure", told)
+        self._reporter.tell("failure", {"errors": {str(rank): repr(cause)[:500] for rank, cause in causes.items()}})
+        if any(isinstance(cause, WorkerHealthCheckTimeoutError) for cause in causes.values()):
+            self._reporter.send("log", f"raydet: the stacks of all ranks are in {self._folder}/{self._stacks()}")
+        self._restarts += 1
+        wait = self._faults.wait_before(self._restarts)
+        if wait:
+            self._reporter.send("log", f"raydet: failed {self._restarts} times since a checkpoint; waiting {wait:g} s")
+            time.sleep(wait)
+
+    def _stacks(self) -> str:
+        """Save where a worker that does not answer and the others stand."""
+        import ray
+
+        from raydet.distributed.signs import newest_group
+        from raydet.distributed.stacks import save_stacks
+
+        signs = newest_group(ray.get(self._reporter.box.signs.remote(), timeout=30))
+        return save_stacks(signs, self._folder, kill=True)
 
 
 def root_cause(error: BaseException) -> BaseException:
     """The user's own exception inside Ray's wrappers."""
-    inner = getattr(error, "_base_exc", None) or getattr(error, "cause", None)
-    return root_cause(inner) if isinstance(inner, BaseException) else error
+    names = ("_base_exc", "cause", "health_check_failure")
+    inner = next((each for name in names if isinstance(each := getattr(error, name, None), BaseException)), None)
+    return error if inner is None else root_cause(inner)
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raydet.distributed.run_record import RunRecord
+    from raydet.distributed.signs import Sign
+    from raydet.distributed.watch import Watch
 
 POLL_SECONDS = 0.5
 FIRST_STEP = "first step"
@@ -20,8 +23,8 @@ FIRST_STEP = "first step"
 class Event:
     """One thing told.
 
-    A "log" line, a "phase" by name, the record of a "bad_sample", a "mistake" that ends the run, or what is "told" for
-    the record of the run: a name with its facts.
+    A "log" line, a "phase" by name, the record of a "bad_sample", a "mistake" that ends the run, a "failure" that does
+    not, or what is "told" for the record of the run: a name with its facts.
     """
 
     kind: str
@@ -30,10 +33,12 @@ class Event:
 
 
 class EventBox:
-    """Actor in which workers leave events and the driver collects them."""
+    """Actor in which workers leave events and signs of life, and the driver collects them and leaves orders."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
+        self._signs: dict[tuple[str, int], Sign] = {}
+        self._order: str | None = None
 
     def push(self, events: list[Event]) -> None:
         self._events += events
@@ -42,16 +47,29 @@ class EventBox:
         events, self._events = self._events, []
         return events
 
+    def sign(self, sign: Sign) -> str | None:
+        """Take a sign of life; returns the order that is in force."""
+        self._signs[sign.group, sign.rank] = replace(sign, at=time.time())
+        return self._order
+
+    def signs(self) -> list[Sign]:
+        """The last sign of every worker there was."""
+        return list(self._signs.values())
+
+    def order(self, order: str | None) -> None:
+        """Leave an order for all workers; None takes it back."""
+        self._order = order
+
 
 class Reporter:
     """The worker's end: sends events without waiting for an answer."""
 
     def __init__(self, box: Any) -> None:
-        self._box = box
+        self.box = box
 
     def send(self, kind: str, value: Any) -> None:
-        if self._box is not None:
-            self._box.push.remote([Event(kind, value, time.time())])
+        if self.box is not None:
+            self.box.push.remote([Event(kind, value, time.time())])
 
     def tell(self, name: str, facts: Mapping[str, Any]) -> None:
         """Tell the record of the run of an event, or with the name "report" numbers; see `run_record`."""
@@ -117,8 +135,9 @@ class Monitor:
         self.box = ray.remote(num_cpus=0)(EventBox).remote()
         self.bad_samples: list[dict[str, Any]] = []
         self.mistake: tuple[int, BaseException, str] | None = None
+        self.watch: Watch | None = None
         self._startup = startup
-        self._say = say
+        self.say = say
         self._lines = lines
         self._record = record
         self._stop = threading.Event()
@@ -139,7 +158,21 @@ class Monitor:
     def _run(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
             self.collect()
+            self._look()
         self.collect()
+        self._look()
+
+    def _look(self) -> None:
+        import ray
+
+        with contextlib.suppress(ray.exceptions.RayError, ConnectionError):  # the run's own error says what happened
+            if self.watch is not None:
+                self.watch.look()
+
+    def tell(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Add an event to the record of the run."""
+        if self._record is not None:
+            self._record.tell(name, facts)
 
     def collect(self) -> None:
         """Fetch and handle what has been sent so far."""
@@ -155,14 +188,19 @@ class Monitor:
 
     def _take(self, event: Event) -> None:
         if event.kind == "log" and self._lines:
-            self._say(event.value)
+            self.say(event.value)
+        elif event.kind == "failure":
+            self.say(f"raydet: worker failure ({event.value}); going on from the last checkpoint if tries are left")
+            if self.watch is not None:
+                self.watch.cause = event.value
         elif event.kind == "bad_sample":
             self.bad_samples.append(event.value)
         elif event.kind == "mistake":
             self.mistake = event.value
         elif event.kind == "told" and self._record is not None:
-            self._record.tell(*event.value, at=event.time)
+            name, facts = event.value
+            self._record.tell(name, facts, at=event.time)
         elif event.kind == "phase" and event.value not in self._startup.ends:
             self._startup.mark(event.value, event.time)
             if event.value == FIRST_STEP:
-                self._say(str(self._startup))
+                self.say(str(self._startup))

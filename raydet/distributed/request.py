@@ -13,6 +13,7 @@ from typing import Any
 from raydet.config import Config, import_modules
 from raydet.distributed.autoscaler import Demand, bring_nodes
 from raydet.distributed.cluster import capacity
+from raydet.distributed.evaluation import SeparateEvaluation
 from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.paths import resolve_paths
 from raydet.distributed.resources import (
@@ -26,9 +27,9 @@ from raydet.distributed.resources import (
 from raydet.distributed.rows import ActorPool
 
 CARRIERS = ("ray", "torch")
-
 BESIDE_WORKERS = "worker"
 """In place of labels: each worker's data actors stay on its node."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -48,11 +49,11 @@ class Request:
         parse_workers(self.num_workers)
         if self.carrier not in CARRIERS:
             raise ValueError(f"carrier must be one of {CARRIERS}, got {self.carrier!r}")
-
         if isinstance(self.data_label_selector, str) and self.data_label_selector != BESIDE_WORKERS:
             raise ValueError(
                 f"data_label_selector must be a dict of labels or {BESIDE_WORKERS!r}, got {self.data_label_selector!r}"
             )
+
     @property
     def workers(self) -> tuple[int, int]:
         """The fewest and the most workers."""
@@ -63,13 +64,13 @@ class Request:
         """Labels of the nodes that may hold workers."""
         return dict(self.worker_label_selector) if self.worker_label_selector else None
 
-    def plan(self, cfg: Config, split: str, alone: bool) -> ResourcePlan:
     @property
     def data_on(self) -> dict[str, str] | None:
         """Labels of the nodes that may hold data actors."""
         on = self.data_label_selector
         return None if not on or isinstance(on, str) else dict(on)
 
+    def plan(self, cfg: Config, split: str, alone: bool) -> ResourcePlan:
         """The resources of the run, once the cluster has them free.
 
         Args:
@@ -84,14 +85,17 @@ class Request:
         import ray
 
         plan = self.fitting_plan(cfg, split, alone)
-        wait_for_resources(plan, ray.available_resources, timeout=self.wait, say=self.say)
         if capacity().growing:
             bring_nodes(self._demand(plan), timeout=self.wait, say=self.say)
+        wait_for_resources(plan, ray.available_resources, timeout=self.wait, say=self.say)
         return plan
 
     def fitting_plan(self, cfg: Config, split: str, alone: bool) -> ResourcePlan:
         """The resources of the run, free or not, there or not; see `plan`."""
         everything = capacity()
+        evaluation = SeparateEvaluation.of(cfg) if split == "train" else None
+        if evaluation is not None:
+            everything = everything.without(evaluation.resources(self._gpus(everything)))
         plan = plan_resources(
             everything,
             self.workers[0],
@@ -112,8 +116,8 @@ class Request:
             return self.use_gpu
         if capacity.growing and not any(group.resources.get("GPU") for group in capacity.groups):
             raise ValueError(
-                "say whether to use GPUs, with use_gpu=True (--use-gpu) or use_gpu=False: the autoscaler of the cluster "
-                "brings nodes when they are asked for, and nothing tells beforehand whether these have GPUs"
+                "say whether to use GPUs, with use_gpu=True (--use-gpu) or use_gpu=False: the autoscaler of the "
+                "cluster brings nodes when they are asked for, and nothing tells beforehand whether these have GPUs"
             )
         return capacity.total("GPU") > 0
 
@@ -139,11 +143,11 @@ class Request:
             plan.data_cpus,
             self.data_on,
             min(ActorPool.bytes_in_flight, fair),
+            beside=self.data_label_selector == BESIDE_WORKERS,
         )
 
 
 def parse_workers(asked: int | tuple[int, int] | str) -> tuple[int, int]:
-            beside=self.data_label_selector == BESIDE_WORKERS,
     """The fewest and the most workers of `4`, `(2, 8)`, "4" or "2:8".
 
     Raises:

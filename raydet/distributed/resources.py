@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Resources = dict[str, float]
 _GRAIN = 100  # resources are planned in hundredths; Ray counts in ten-thousandths
@@ -40,6 +40,17 @@ class Capacity:
         return sum(
             group.resources.get(resource, 0) * group.count for group in self.groups if resource in group.resources
         )
+
+    def without(self, bundle: Mapping[str, float]) -> Capacity:
+        """The rest of the cluster when one of its nodes has given a bundle away; all of it when none can."""
+        for place, group in enumerate(self.nodes):
+            if _fits(group.resources, bundle) >= 1:
+                rest = {name: amount - bundle.get(name, 0) for name, amount in group.resources.items()}
+                nodes = [*self.nodes[:place], NodeGroup(rest), *self.nodes[place + 1 :]]
+                if group.count > 1:
+                    nodes.append(replace(group, count=group.count - 1))
+                return replace(self, nodes=nodes)
+        return self
 
     def slots(self, bundle: Mapping[str, float]) -> float:
         """How many bundles fit when each has to stand on one node."""

@@ -5,20 +5,23 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raydet.config import Config, ensure_valid
 from raydet.distributed.cluster import Connection, connected
+from raydet.distributed.evaluation import SeparateEvaluation, last_metrics
 from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.gauges import RunCounters
 from raydet.distributed.launch import Launch
 from raydet.distributed.monitor import Monitor, Startup
 from raydet.distributed.network import worker_environment
 from raydet.distributed.request import Request, num_threads, prepare
+from raydet.distributed.resources import ResourcePlan
 from raydet.distributed.run_record import RunRecord
 from raydet.distributed.storage import RunFolder, open_run_folder
+from raydet.distributed.watch import Restart
 
 if TYPE_CHECKING:
     from raydet.engine import TrainingResult
@@ -34,6 +37,7 @@ class RunResult:
         checkpoint: the newest checkpoint file, None when there is none or it is in object storage.
         startup: seconds of each phase until the first step was done.
         bad_samples: records of samples that were replaced, with their rank.
+        restarts: each time that the run went on with new workers, and what was lost.
     """
 
     metrics: dict[str, Any]
@@ -41,6 +45,7 @@ class RunResult:
     checkpoint: Path | None
     startup: dict[str, float] = field(default_factory=dict)
     bad_samples: list[dict[str, Any]] = field(default_factory=list)
+    restarts: list[Restart] = field(default_factory=list)
 
     @property
     def work_dir(self) -> Path:
@@ -97,6 +102,7 @@ def train(
         ValueError: the config, the name of the run or the resources are impossible.
         TimeoutError: the cluster stayed busy.
         TrainingFailed: workers were lost more often than `max_failures`.
+        Stopped: this process got SIGTERM; the run has saved a checkpoint, and resume=True goes on with it.
     """
     cfg = prepare(cfg, cfg_options)
     request = Request(
@@ -155,8 +161,10 @@ def _train_on_ray(
 ) -> RunResult:
     from raydet.distributed.worker import Job, train_worker
 
+    separate = SeparateEvaluation.of(cfg)
     plan = request.plan(cfg, "train", connection.alone)
     request.say(f"run {folder}: {plan}")
+    _set_batch(cfg, plan)
     _dump(cfg, folder)
     launch = Launch(
         plan,
@@ -174,8 +182,20 @@ def _train_on_ray(
         Monitor(startup, request.say, lines=connection.own, record=record) as monitor,
     ):
         job = Job(cfg, folder, request.pool(plan), num_threads(plan), monitor.box)
-        result = launch.run(train_worker, {"job": job}, monitor)
-    return _result(result, folder, startup=startup.seconds(), bad_samples=monitor.bad_samples)
+        validation = separate and separate.validation_config(cfg, folder, monitor.box, launch.use_gpu)
+        result = launch.run(train_worker, {"job": job}, monitor, validation)
+    if separate is not None:
+        result = replace(result, metrics=last_metrics(folder))
+    restarts = monitor.watch.restarts if monitor.watch else []
+    return _result(result, folder, startup=startup.seconds(), bad_samples=monitor.bad_samples, restarts=restarts)
+
+
+def _set_batch(cfg: Config, plan: ResourcePlan) -> None:
+    """Batch size and learning rate of an elastic config are those of the most workers, unless it says otherwise."""
+    if plan.is_elastic or cfg.get("elastic"):
+        section = dict(cfg.get("elastic") or {})
+        section.setdefault("workers", plan.most_workers)
+        cfg["elastic"] = section
 
 
 def _launch_facts(cfg: Config, resources: str) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.monitor import LineHandler, Reporter
 from raydet.distributed.rows import ActorPool
 from raydet.distributed.settings import quiet_ray_data
@@ -38,17 +38,32 @@ class Job:
 
 
 def train_worker(arguments: dict[str, Any]) -> Any:
-    """Train; returns the engine's `TrainingResult` of this rank."""
+    """Train; returns the engine's `TrainingResult` of this rank, or an `Interrupted` if the run has to go on elsewhere.
+
+    Returned and not raised, that is no failure for Ray Train.
+    """
     job: Job = arguments["job"]
+    from raydet.distributed.evaluation import SeparateEvaluation
+
     reporter = Reporter(job.box)
-    with _environment(job, reporter) as environment:
+    with _environment(job, reporter, evaluation=SeparateEvaluation.of(job.cfg)) as environment:
         from raydet.distributed.carriers import CarrierFactory
+        from raydet.distributed.stacks import listen
+        from raydet.distributed.stop_requests import StopRequests
         from raydet.engine import run_training
+        from raydet.engine.interruption import Interrupted
+
+        listen()
+        environment.stops = StopRequests(environment, job.box, FaultTolerance.of(job.cfg).notice_interval)
 
         epochs = (job.cfg.get("runner") or {}).get("max_epochs")
         resumes = environment.latest_checkpoint() is not None or bool(job.cfg.get("resume_from"))
-        factory = CarrierFactory(job.pool, reporter, epochs, fresh=not resumes)
-        return run_training(job.cfg, environment, factory, _telemetry(job, reporter, environment, factory))
+        beat = environment.stops.pulse.beat
+        factory = CarrierFactory(job.pool, reporter, epochs, fresh=not resumes, beat=beat)
+        try:
+            return run_training(job.cfg, environment, factory, _telemetry(job, reporter, environment, factory))
+        except Interrupted as interruption:
+            return interruption
 
 
 def _telemetry(
@@ -73,7 +88,7 @@ def test_worker(arguments: dict[str, Any]) -> dict[str, Any]:
     """Test; returns the metrics on rank 0."""
     job: Job = arguments["job"]
     reporter = Reporter(job.box)
-    with _environment(job, reporter, arguments["work_dir"]) as environment:
+    with _environment(job, reporter, work_dir=arguments["work_dir"]) as environment:
         from raydet.distributed.carriers import CarrierFactory
         from raydet.engine.testing import evaluate_detector
 
@@ -83,7 +98,7 @@ def test_worker(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _environment(job: Job, reporter: Reporter, work_dir: Path | None = None) -> Iterator[RayEnvironment]:
+def _environment(job: Job, reporter: Reporter, **options: Any) -> Iterator[RayEnvironment]:
     """The environment of this worker, ready to run the engine in."""
     reporter.phase("workers")
     quiet_ray_data()
@@ -92,16 +107,20 @@ def _environment(job: Job, reporter: Reporter, work_dir: Path | None = None) -> 
 
     from raydet.config import import_modules
     from raydet.distributed.environment import RayEnvironment
+    from raydet.engine.sharding import wants_shards
 
     import_modules(job.cfg.get("custom_imports") or {})  # the driver's registries do not travel
     reporter.phase("imports")
     if job.num_threads is not None:
         torch.set_num_threads(job.num_threads)
     unused = bool(job.cfg.get("find_unused_parameters", False))
-    environment = RayEnvironment(job.folder, find_unused_parameters=unused, reporter=reporter, work_dir=work_dir)
+    environment = RayEnvironment(
+        job.folder, find_unused_parameters=unused, sharded=wants_shards(job.cfg), reporter=reporter, **options
+    )
     try:
         with _lines_to_driver(reporter, environment.rank):
             yield environment
+            environment.wait_for_uploads()
     finally:
         environment.close()
 

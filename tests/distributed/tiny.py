@@ -1,5 +1,10 @@
 """A config that trains a very small RetinaNet on the generated COCO set."""
 
+import json
+
+import cv2
+import numpy as np
+
 from raydet.config import Config
 
 NORM = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375], "to_rgb": True}
@@ -113,3 +118,23 @@ def tiny_config(annotations, images, max_epochs=2, **more):
             **more,
         }
     )
+
+
+def tiny_coco(folder):
+    """Make a COCO set of 24 images: the paths of its annotation file and of its image folder."""
+    random = np.random.default_rng(0)
+    images, annotations = [], []
+    for index in range(24):
+        height, width = (64, 96) if index % 3 else (96, 64)
+        canvas = random.integers(0, 60, (height, width, 3)).astype(np.uint8)
+        images.append({"id": index, "file_name": f"{index}.png", "height": height, "width": width})
+        for label in (0, 1)[: 1 + index % 2]:
+            x, y, size = (int(value) for value in (*random.integers(2, 30, 2), random.integers(20, 30)))
+            canvas[y : y + size, x : x + size, label] = 255
+            box = {"id": len(annotations), "image_id": index, "category_id": label + 1, "bbox": [x, y, size, size]}
+            annotations.append({**box, "area": size * size, "iscrowd": 0})
+        cv2.imwrite(str(folder / f"{index}.png"), canvas)
+    categories = [{"id": 1, "name": "blue"}, {"id": 2, "name": "green"}]
+    path = folder / "train.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    return str(path), str(folder)

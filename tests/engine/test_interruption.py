@@ -22,11 +22,11 @@ class ImpatientEnvironment(LocalEnvironment):
         self.left = after
         self.reports: list[Any] = []
 
-    def interruption(self) -> str | None:
+    def interruption(self, iteration: int) -> str | None:
         self.left -= 1
         return "the node goes" if self.left == 0 else None
 
-    def report(self, metrics: Any, checkpoint: Path | None) -> None:
+    def report(self, metrics: Any, checkpoint: Path | None, evaluate: Any = None) -> None:
         self.reports.append((metrics["iter"], checkpoint and checkpoint.name))
 
 

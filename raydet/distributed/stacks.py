@@ -1,0 +1,100 @@
+"""Where each worker of a run stands: the stacks of all threads of all ranks, saved when a run hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from raydet.distributed.signs import Sign
+from raydet.distributed.storage import RunFolder
+
+FOLDER = "hangs"
+_SIGNAL = signal.SIGUSR2
+_PATIENCE = 5.0
+
+
+def listen() -> None:
+    """Let this process write its stacks into a file when it gets a signal, even if it is in an endless operation."""
+    # Open as long as the process lives; the handler writes to the bare descriptor.
+    faulthandler.register(_SIGNAL, _file_of(os.getpid()).open("w"), all_threads=True, chain=False)
+
+
+def save_stacks(signs: Sequence[Sign], folder: RunFolder, kill: bool) -> str:
+    """Save the stacks of the workers as `hangs/<time>/rank_<r>.txt` in the run folder.
+
+    Nodes that do not answer are passed over.
+
+    Args:
+        signs: of the workers.
+        folder: of the run.
+        kill: end the workers afterwards; a stopped process only shows its stacks when it goes on, so it does then.
+
+    Returns:
+        Name of the folder in the run folder.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    look = ray.remote(num_cpus=0, max_retries=0)(stacks_of)
+    tasks = {}
+    for node in {sign.node for sign in signs}:
+        pids = {sign.rank: sign.pid for sign in signs if sign.node == node}
+        place = NodeAffinitySchedulingStrategy(node, soft=False)
+        tasks[look.options(scheduling_strategy=place).remote(pids, kill)] = pids
+    done, _ = ray.wait(list(tasks), num_returns=len(tasks), timeout=6 * _PATIENCE)
+    texts = {sign.rank: f"the node {sign.node} did not answer\n" for sign in signs}
+    for task in done:
+        with contextlib.suppress(ray.exceptions.RayError):
+            texts.update(ray.get(task))
+    name = f"{FOLDER}/{time.strftime('%Y%m%d_%H%M%S')}"
+    folder.filesystem.create_dir(f"{folder.path}/{name}")
+    for rank, text in texts.items():
+        with folder.filesystem.open_output_stream(f"{folder.path}/{name}/rank_{rank}.txt") as stream:
+            stream.write(text.encode())
+    return name
+
+
+def stacks_of(pids: dict[int, int], kill: bool) -> dict[int, str]:
+    """The stacks of processes of this node by rank; then they are killed if that is asked for."""
+    texts = {rank: _stacks(pid, wake=kill) for rank, pid in pids.items()}
+    for pid in pids.values() if kill else ():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return texts
+
+
+def _stacks(pid: int, wake: bool) -> str:
+    state, file = _state(pid), _file_of(pid)
+    try:
+        os.kill(pid, _SIGNAL)
+        if wake:
+            os.kill(pid, signal.SIGCONT)
+    except ProcessLookupError:
+        return f"process {pid}: gone\n"
+    end = time.monotonic() + _PATIENCE
+    text = ""
+    while time.monotonic() < end:
+        before, text = text, file.read_text(errors="replace") if file.exists() else ""
+        if text and text == before:  # written to its end
+            break
+        time.sleep(0.2)
+    return f"process {pid}, state {state}\n{text or 'it wrote no stacks'}\n"
+
+
+def _state(pid: int) -> str:
+    """What the kernel says a process does, such as `S (sleeping)` or `T (stopped)`."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return "unknown"
+    return next((line.split(maxsplit=1)[1] for line in lines if line.startswith("State:")), "unknown")
+
+
+def _file_of(pid: int) -> Path:
+    return Path(tempfile.gettempdir(), f"raydet_stacks_{os.getuid()}_{pid}.txt")
