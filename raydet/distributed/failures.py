@@ -69,22 +69,27 @@ class FailureHandler(UserCallback):
         self._reporter.send("failure", told)
         self._reporter.tell("failure", {"errors": {str(rank): repr(cause)[:500] for rank, cause in causes.items()}})
         if any(isinstance(cause, WorkerHealthCheckTimeoutError) for cause in causes.values()):
-            self._reporter.send("log", f"raydet: the stacks of all ranks are in {self._folder}/{self._stacks()}")
+            self._save_stacks()
         self._restarts += 1
         wait = self._faults.wait_before(self._restarts)
         if wait:
             self._reporter.send("log", f"raydet: failed {self._restarts} times since a checkpoint; waiting {wait:g} s")
             time.sleep(wait)
 
-    def _stacks(self) -> str:
+    def _save_stacks(self) -> None:
         """Save where a worker that does not answer and the others stand."""
         import ray
 
         from raydet.distributed.signs import newest_group
         from raydet.distributed.stacks import save_stacks
 
-        signs = newest_group(ray.get(self._reporter.box.signs.remote(), timeout=30))
-        return save_stacks(signs, self._folder, kill=True)
+        try:
+            signs = newest_group(ray.get(self._reporter.box.signs.remote(), timeout=30))
+            place = save_stacks(signs, self._folder, kill=True)
+        except (ray.exceptions.RayError, OSError) as error:  # the restart matters more
+            self._reporter.send("log", f"raydet: the stacks could not be saved: {_first_line(error)}")
+        else:
+            self._reporter.send("log", f"raydet: the stacks of all ranks are in {self._folder}/{place}")
 
 
 def root_cause(error: BaseException) -> BaseException:

@@ -165,7 +165,7 @@ class Monitor:
     def _look(self) -> None:
         import ray
 
-        with contextlib.suppress(ray.exceptions.RayError, ConnectionError):  # the run's own error says what happened
+        with contextlib.suppress(ray.exceptions.RayError, OSError):  # the run's own error says what happened
             if self.watch is not None:
                 self.watch.look()
 

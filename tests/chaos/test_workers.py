@@ -9,6 +9,15 @@ pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 NOTHING = "no run to compare"
 
 
+@pytest.fixture(scope="module")
+def calm_two(cluster, coco, tmp_path_factory):
+    """The weights of the undisturbed run with two workers."""
+    from harness import Chaos
+
+    two = Chaos(tmp_path_factory.mktemp("calm_two"), coco, [], "")
+    return weights(two.train(two.config(), num_workers=2))
+
+
 def assert_continued(chaos, result, at, calm):
     """The run went on from the checkpoint before the fault, with the same batches, to the same weights."""
     assert chaos.hurt(at)
@@ -84,24 +93,16 @@ def test_damaged_checkpoint(cluster, chaos, calm):
 
 
 @pytest.mark.slow
-def test_killed_data_actors(cluster, chaos, calm):
+def test_killed_data_actors(cluster, chaos, calm_two):
     cfg = chaos.config("kill_data_actors", at=13)
     cfg.data.workers_per_gpu = 1
-    result = chaos.train(cfg, carrier="ray")
+    result = chaos.train(cfg, carrier="ray", num_workers=(1, 2), resources_per_worker={"CPU": 1})
     assert chaos.hurt(13)
     assert not result.restarts
+    assert {workers for _, workers, _ in chaos.iterations()} == {2}
     chaos.assert_same_batches_again()
-    assert_equal(weights(result), calm)
+    assert_equal(weights(result), calm_two)
     chaos.row("29 a task dies", "SIGKILL of the actors that read", "the run, without a restart", (), "equal")
-
-
-@pytest.fixture(scope="module")
-def calm_two(cluster, coco, tmp_path_factory):
-    """The weights of the undisturbed run with two workers."""
-    from harness import Chaos
-
-    two = Chaos(tmp_path_factory.mktemp("calm_two"), coco, [], "")
-    return weights(two.train(two.config(), num_workers=2))
 
 
 @pytest.mark.slow
