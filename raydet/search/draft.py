@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raydet.config import Config, ConfigDict
 from raydet.config.merging import DELETE_KEY, merge, nest
-from raydet.search.formulas import HERE, Formula
+from raydet.search.formulas import BEFORE, HERE, Formula
 from raydet.search.grammar import Parameter, label
 from raydet.search.keys import look_up, relative
 from raydet.search.templates import Switch
@@ -118,9 +118,9 @@ class Draft:
 
     def names(self, entry: str = "") -> dict[str, Any]:
         """What formulas can refer to; `entry` is the key for whose value they are computed."""
-        config = self.config()
-        holder = entry.rpartition(".")[0]
-        return {**config, HERE: look_up(holder, config) if holder else config, **self.variables}
+        config, holder = self.config(), entry.rpartition(".")[0]
+        here, before = ((look_up(holder, each) if holder else each) for each in (config, self.base._cfg_dict))
+        return {**config, HERE: here, BEFORE: ConfigDict(before), **self.variables}
 
     def config(self) -> ConfigDict:
         """The values of the base config with those of this point, free to be changed."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from raydet.config import Config, ConfigDict, check_config
+from raydet.config import Config, check_config
+from raydet.config.merging import DELETE_KEY
 from raydet.search.draft import merged
 from raydet.search.file import Sweep
 from raydet.search.keys import all_keys, look_up
 from raydet.search.space import Draw, Rejected
 from raydet.search.templates import FIXED_KEY
+from raydet.search.tree import SweepError
 
 WIDTH = 100
+ABSENT: Any = object()
 
 
 def dry_run(sweep: Sweep, num: int = 8, say: Callable[[str], None] = print) -> int:
@@ -33,9 +36,10 @@ def dry_run(sweep: Sweep, num: int = 8, say: Callable[[str], None] = print) -> i
         say(f"in the base config: {problem}")
     known, count, rejected = set(problems), len(problems), 0
     for number, point in enumerate(draw_points(sweep, num)):
-        if isinstance(point, Rejected):
-            rejected += 1
-            say(f"point {number}: rejected: {point}")
+        if isinstance(point, Exception):
+            rejected += isinstance(point, Rejected)
+            count += isinstance(point, SweepError)
+            say(f"point {number}: {'rejected' if isinstance(point, Rejected) else 'WRONG'}: {point}")
             continue
         say(f"point {number}:")
         for line in describe(point, sweep.config):
@@ -49,19 +53,20 @@ def dry_run(sweep: Sweep, num: int = 8, say: Callable[[str], None] = print) -> i
     return count
 
 
-def draw_points(sweep: Sweep, num: int) -> list[Draw | Rejected]:
-    """The first points of a sweep as a random sampler draws them."""
+def draw_points(sweep: Sweep, num: int) -> list[Draw | Rejected | SweepError]:
+    """The first points of a sweep as a random sampler draws them, and what stands in the way of others."""
     import optuna
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=sweep.seed))
     grid = sweep.space.grid() if sweep.search.sampler == "grid" else []
     for point in [*sweep.points, *grid][:num]:
         study.enqueue_trial(point)
-    points: list[Draw | Rejected] = []
+    points: list[Draw | Rejected | SweepError] = []
     for _ in range(num):
         try:
             points.append(sweep.space.draw(study.ask(), sweep.config))
-        except Rejected as outcome:
+        except (Rejected, SweepError) as outcome:
             points.append(outcome)
     return points
 
@@ -69,8 +74,11 @@ def draw_points(sweep: Sweep, num: int) -> list[Draw | Rejected]:
 def describe(point: Draw, base: Config) -> list[str]:
     """What a point changes, key by key, and what is known of it."""
     values = dict(base.items())
-    lines = [f"{key}: {_short(look_up(key, values))} -> {_short(value)}" for key, value in point.options.items()]
-    return [*lines, *(f"({name} {value:.3f})" for name, value in point.facts.items())]
+    old = {name: leaf for key in point.options for name, leaf in _leaves(key, look_up(key, values, {}))}
+    new = {name: leaf for key, value in point.options.items() for name, leaf in _leaves(key, value)}
+    changed = [name for name in {**new, **old} if old.get(name, ABSENT) != new.get(name, ABSENT)]
+    lines = [f"{name}: {_short(old.get(name, ABSENT))} -> {_short(new.get(name, ABSENT))}" for name in sorted(changed)]
+    return [*(lines or ["as the base config"]), *(f"({name} {value:.3f})" for name, value in point.facts.items())]
 
 
 def _problems(config: Config, base: Config) -> list[str]:
@@ -85,12 +93,16 @@ def _problems(config: Config, base: Config) -> list[str]:
     return [*map(str, check_config(config)), *wrong]
 
 
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The values within a value, by dotted key; lists count as one."""
+    if not isinstance(value, dict):
+        yield key, value
+        return
+    for name, inner in value.items():
+        if name != DELETE_KEY:
+            yield from _leaves(f"{key}.{name}", inner)
+
+
 def _short(value: Any) -> str:
-    if isinstance(value, dict):
-        value = {
-            key: each
-            for key, each in (value.to_dict() if isinstance(value, ConfigDict) else value).items()
-            if key != "_delete_"
-        }
-    text = f"{value:.4g}" if isinstance(value, float) else repr(value)
+    text = f"{value:.4g}" if isinstance(value, float) else "(none)" if value is ABSENT else repr(value)
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."

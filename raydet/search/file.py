@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from raydet.config import Config, ConfigError, find_config
+from raydet.config import Config, ConfigError, find_config, shipped_root
 from raydet.search.checks import convert
 from raydet.search.reading import read_points, read_space
 from raydet.search.settings import Objective, PruningSettings, SearchSettings, SweepSettings, TrialSettings
@@ -146,7 +147,7 @@ def _base_config(tree: Tree, folder: Path) -> Config | None:
         beside = folder / base
         path = beside if beside.is_file() else find_config(base)
         config = Config.fromfile(path)
-        tree.values["base"] = str(path.resolve())
+        tree.values["base"] = _lasting_name(path.resolve())
         for name, value in options.items():
             key = ("options", name)
             config.merge_from_dict({name: with_tuples(value)})
@@ -154,6 +155,13 @@ def _base_config(tree: Tree, folder: Path) -> Config | None:
         tree.add(key, str(error))
         return None
     return config
+
+
+def _lasting_name(path: Path) -> str:
+    """What a config is called wherever it is asked for: the name of a shipped one, else the whole path."""
+    with suppress(ValueError, FileNotFoundError):
+        return path.relative_to(shipped_root("configs").resolve()).as_posix()
+    return str(path)
 
 
 def _check_search(tree: Tree) -> None:

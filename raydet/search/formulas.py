@@ -15,9 +15,11 @@ from raydet.registry import nearest
 from raydet.search.keys import look_up
 from raydet.search.tree import SweepError
 
-HERE = "here"
-"""In an expression: the dict that holds the key for whose value it stands."""
+HERE, BEFORE = "here", "before"
+"""In an expression: the dict that holds the key for whose value it stands, and the same dict in the base config."""
 MODULES = ("math",)
+TAKEN = frozenset({*BUILTINS, *MODULES, HERE, BEFORE})
+"""Names that mean something in every expression."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Formula:
 
     def unknown_names(self, known: Collection[str]) -> Iterator[str]:
         """A message for each name that is not among the known ones and means nothing by itself."""
-        own = {*BUILTINS, *MODULES, HERE, *_bound_names(self._body)}
+        own = {*TAKEN, *_bound_names(self._body)}
         for name in sorted({each.partition(".")[0] for each in self.references} - own - {*known}):
             hint = nearest(name, known)
             yield f"the expression {self.text!r} uses {name!r}, which is no variable and no key of the config{hint}"

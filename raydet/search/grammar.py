@@ -147,10 +147,10 @@ class Choice(Parameter, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def mistake(self) -> str | None:
         """What makes it impossible to draw from."""
-        labels = [(type(each), each) for each in map(label, self.choice)]
-        twice = next((each for each in labels if labels.count(each) > 1), None)
-        if twice is not None:
-            return f"{twice[1]!r} is given twice"
+        labels = [label(value) for value in self.choice]
+        twice = [each for each in labels if labels.count(each) > 1]
+        if twice:
+            return f"{twice[0]!r} is given twice"
         return None if labels else "there is nothing to choose from"
 
     def encode(self, value: Any) -> Any:

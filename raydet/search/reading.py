@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from raydet.registry import ALL_REGISTRIES, accepted_arguments, nearest
 from raydet.search.anchors import AnchorFamily, read_anchors
 from raydet.search.checks import convert
 from raydet.search.draft import check_order
+from raydet.search.formulas import TAKEN, Formula
 from raydet.search.grammar import NODES
 from raydet.search.keys import expand, look_up
 from raydet.search.settings import AnchorSettings
@@ -74,10 +76,11 @@ class _SpaceReader:
         """Templates by name."""
         found = {}
         for name, value in self._section("variables").items():
-            if not name.isidentifier():
+            if not name.isidentifier() or keyword.iskeyword(name):
                 self.tree.add(("variables", name), "the name of a variable consists of letters, digits and underscores")
-            elif name in self.values:
-                self.tree.add(("variables", name), "this is the name of a key of the base config; take another one")
+            elif name in TAKEN or name in self.values:
+                owner = "is taken" if name in TAKEN else "is a key of the base config"
+                self.tree.add(("variables", name), f"the name {name!r} {owner}; give the variable another one")
             found[name] = self.templates.read(value, ("variables", name), name)
         return found
 
@@ -89,11 +92,12 @@ class _SpaceReader:
             for name, value, path in _written_out(key, each, ("space", key))
         )
 
-    def constraints(self) -> tuple[Any, ...]:
+    def constraints(self) -> tuple[Formula, ...]:
         """The expressions that hold for all points."""
         given = self.tree.values.get("constraints", [])
         texts = [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
-        return tuple(self.templates.formula(text, ("constraints", i)) for i, text in enumerate(texts))
+        found = (self.templates.formula(text, ("constraints", i)) for i, text in enumerate(texts))
+        return tuple(each for each in found if each is not None)
 
     def _section(self, name: str) -> dict[str, Any]:
         value = self.tree.values.get(name, {})
@@ -136,12 +140,14 @@ class _SpaceReader:
             return f"; {kind} has this argument: add `new: true` to set it"
         return "; add `new: true` if it is to be a new one"
 
-    def check_names(self, variables: dict[str, Any], entries: tuple[Entry, ...], constraints: tuple[Any, ...]) -> None:
+    def check_names(
+        self, variables: dict[str, Any], entries: tuple[Entry, ...], constraints: tuple[Formula, ...]
+    ) -> None:
         """Note names in expressions that mean nothing, and expressions that use each other."""
         names = {*variables, *self.values, *(entry.name.partition(".")[0] for entry in entries)}
         found = dict(pair for name, template in variables.items() for pair in formulas(template, name))
         found |= dict(pair for each in entries if each.keys for pair in formulas(each.template, each.keys[0]))
-        for formula in [*found.values(), *filter(None, constraints)] if self.known else []:
+        for formula in [*found.values(), *constraints] if self.known else []:
             for message in formula.unknown_names(names):
                 self.tree.problems.append(Problem(formula.place, "", message))
         circle = check_order(found)

@@ -145,6 +145,21 @@ space:
     assert draw.options["model.rpn_head.anchor_generator.scales"] == [8]
 
 
+def test_expressions_know_what_stands_beside_the_key_now_and_before(sweep):
+    it = sweep("""space:
+  model.roi_head.bbox_head.loss_cls:
+    choose:
+      seesaw: {type: SeesawLoss, num_classes: {expression: here.num_classes}}
+      old: {type: CrossEntropyLoss, loss_weight: {expression: before.loss_cls.loss_weight * 2}}
+  model.roi_head.bbox_head.fc_out_channels: {expression: before.fc_out_channels // 2}
+""")
+    key = "model.roi_head.bbox_head.loss_cls"
+    (seesaw,), (old,) = ask(it, point={key: "seesaw"}), ask(it, point={key: "old"})
+    assert seesaw.options[key]["num_classes"] == 1
+    assert old.options[key]["loss_weight"] == 2.0
+    assert old.options["model.roi_head.bbox_head.fc_out_channels"] == 128
+
+
 def test_a_constraint_rejects_a_point_and_says_with_which_values(sweep):
     it = sweep("""variables: {batch: {int: [1, 8]}}
 space: {data.samples_per_gpu: {expression: batch}}

@@ -53,6 +53,9 @@ BAD = [
         ["did you mean 'model.rpn_head.anchor_generator'"],
     ),
     ("options: {runner.max_epochs.x: 3}\n" + LR, "3:11", ["runner.max_epochs"]),
+    ("variables: {round: 3}\n" + LR, "3:13", ["the name 'round' is taken"]),
+    ("variables: {optimizer: 3}\n" + LR, "3:13", ["the name 'optimizer' is a key of the base config"]),
+    ("space:\n  optimizer.lr: {choice: [true, 1]}", "4:18", ["given twice"]),
     ("space: {}", "1:1", ["nothing to search"]),
     ("search: {space_function: 'raydet.search:no_such'}", "3:10", ["is not a function"]),
     (LR + "search: {imports: [no/such/folder]}", "4:20", ["no sweep folder 'no/such/folder'"]),
@@ -137,3 +140,4 @@ def test_a_resolved_sweep_can_be_loaded_from_anywhere(tmp_path):
     again = load_sweep(other / "sweep.yaml")
     assert (again.name, again.settings.objective) == ("first", sweep.settings.objective)
     assert again.space == sweep.space
+    assert load_sweep("losses").values["base"] == "demo/nuclei_retinanet.py"

@@ -55,6 +55,19 @@ points: [{model.bbox_head.loss_cls: seesaw}, {model.bbox_head.loss_cls: focal}]
     assert "did you mean 'gamma'?" in text
 
 
+def test_dry_runs_find_expressions_that_only_some_points_can_compute(tmp_path):
+    file = tmp_path / "wrong.yaml"
+    file.write_text("""base: demo/nuclei_retinanet
+objective: {metric: bbox_mAP}
+space: {optimizer: {family: optimizers, only: [sgd, adamw]}}
+constraints: [optimizer.momentum < 1]
+points: [{optimizer: sgd}, {optimizer: adamw}]
+""")
+    said = []
+    assert dry_run(load_sweep(file), 2, said.append) == 1
+    assert any("WRONG" in line and "wrong.yaml:4:15" in line and "no key 'momentum'" in line for line in said)
+
+
 def test_the_shipped_schema_is_up_to_date():
     assert json.loads(SCHEMA_FILE.read_text()) == json.loads(json.dumps(schema())), (
         "raydet tune --schema > raydet/search/sweep.schema.json"
