@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # The hooks of pre-commit call their tools by name.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install build ops ops-cuda test test-all test-chaos conformance lint types shape bench bench-ops bench-data bench-eval demo demo-trees models clusters docs clean
+.PHONY: install build ops ops-cuda test test-all test-chaos conformance lint types shape bench bench-ops bench-data bench-eval bench-tune demo demo-trees demo-tune models clusters docs clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -63,11 +63,19 @@ bench-data: $(READY)
 bench-eval: $(READY)
 	$(BIN)/python tools/bench_eval.py
 
+# What sweeps cost beside their trainings, and how soon a pruned search is as good as a random one.
+bench-tune: $(READY)
+	$(BIN)/python -m tools.bench_tune --out docs/numbers/sweep_cost.csv && $(BIN)/python -m tools.replay_search --out docs/numbers/sweep_replay.csv
+
 demo: $(READY)
 	$(BIN)/python -m raydet.cli demo nuclei
 
 demo-trees: $(READY)
 	$(BIN)/python -m raydet.cli demo trees
+
+# A sweep of learning rate, anchors, losses and augmentation on real micrographs; its report is tune_results/<name>/report.html.
+demo-tune: $(READY)
+	$(BIN)/python -m raydet.cli tune lr_anchors_losses --num-trials 16 --name demo_$$(date +%Y%m%d_%H%M%S)
 
 # Brings docs/models.md up to date with the configs.
 models: $(READY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import runpy
 
 import pytest
@@ -136,3 +137,16 @@ def test_wrong_use_is_told_without_a_traceback(tune, arguments, message):
     assert message in printed.err
     assert printed.err.startswith("raydet: error: ")
     assert "Traceback" not in printed.err
+
+
+def test_schema_is_json_and_needs_no_file(tune):
+    code, printed, _ = tune("--schema")
+    assert code == 0
+    assert "space" in json.loads(printed.out)["$defs"]["SweepSettings"]["properties"]
+
+
+def test_a_dry_run_draws_points_and_leaves_nothing_behind(tune):
+    code, printed, folder = tune("sweep.yaml", "--dry-run", "2")
+    assert code == 0
+    assert "point 1:" in printed.out
+    assert not folder.exists()

@@ -417,7 +417,8 @@ for (const button of document.querySelectorAll("#trials th button"))
     body.append(...[...body.children].sort(order));
   });
 
-let width = 0;
+let width = document.body.clientWidth;
+redraw();
 new ResizeObserver(() => {
   if (Math.abs(document.body.clientWidth - width) < 2) return;
   width = document.body.clientWidth;
