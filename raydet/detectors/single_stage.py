@@ -66,6 +66,15 @@ class OneHead:
         """Tell the head in which epoch it learns; some change what they learn along a run."""
         self.bbox_head.epoch = epoch
 
+    def training_state(self) -> dict[str, Any] | None:
+        """What a resumed run needs besides the weights: whatever the head says, if it does."""
+        asked = getattr(self.bbox_head, "training_state", None)
+        return asked() if asked else None
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `training_state` gave."""
+        self.bbox_head.load_training_state(state)
+
     def forward_dummy(self, img: Tensor) -> Any:
         """What the head returns for images."""
         return self.bbox_head(self.features(img))

@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 def mean_over_ranks(value: float | Tensor, like: Tensor) -> Tensor:
-    """`value` averaged over all processes, as a scalar without gradient; itself where there is one process.
+    """`value` averaged over all processes, without gradient; itself where there is one process.
 
     Args:
-        value: number or scalar tensor.
+        value: number, or tensor whose elements are averaged each on its own.
         like: gives the device.
     """
     mean = torch.as_tensor(value, dtype=torch.float32, device=like.device).detach().clone()

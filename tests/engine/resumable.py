@@ -123,9 +123,19 @@ def yolox(folder: Path, interval: int = 1, images: int = 4) -> Config:
     return cfg
 
 
+def ddod(folder: Path, interval: int = 1, images: int = 4) -> Config:
+    """A head that counts the objects of every level along the run."""
+    head = copy.deepcopy(RETINANET["bbox_head"])
+    head.update(type="DDODHead", use_dcn=False, norm_cfg=None, loss_bbox=dict(type="GIoULoss", loss_weight=2.0))
+    head["anchor_generator"].update(scales=[1])  # several levels have objects
+    train_cfg = {name: dict(type="ATSSAssigner", topk=9, alpha=0.8) for name in ("assigner", "reg_assigner")}
+    return retinanet(folder, interval, images, model={**RETINANET, "bbox_head": head, "train_cfg": train_cfg})
+
+
 CONFIGS: dict[str, Callable[..., Config]] = {
     "retinanet": retinanet,
     "mask_rcnn": mask_rcnn,
     "mixed_retinanet": mixed_retinanet,
     "yolox": yolox,
+    "ddod": ddod,
 }

@@ -15,7 +15,7 @@ from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 from raydet.checkpoint import load
 
 # The switch to plain images comes at 4.
-POINTS = [("retinanet", 3), ("mask_rcnn", 5), *(("mixed_retinanet", at) for at in (3, 4, 7)), ("yolox", 5)]
+POINTS = [("retinanet", 3), ("mask_rcnn", 5), *(("mixed_retinanet", at) for at in (3, 4, 7)), ("yolox", 5), ("ddod", 5)]
 LAST = "iter_8.pth"
 
 
@@ -48,6 +48,7 @@ def test_runs_have_what_their_names_say(undisturbed: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # half a minute on idle cores
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_resume_after_all_processes_were_killed_ends_bit_identical(name: str, processes: int, tmp_path: Path) -> None:

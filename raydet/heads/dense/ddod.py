@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -37,7 +37,8 @@ class DDODHead(DenseHead):
         **kwargs: see `DenseHead`; `train_cfg` also has a `reg_assigner`, that of boxes.
 
     Attributes:
-        num_seen: `(L,)` positives of classes and boxes on each level since the process has started.
+        num_seen: `(L,)` positives of classes and boxes on each level since the run has started, the mean of all ranks.
+            2.x counts from the start of the process, each rank on its own.
 
     Raises:
         ValueError: `train_cfg` has no `reg_assigner`.
@@ -134,10 +135,18 @@ class DDODHead(DenseHead):
         It counts the positives of `targets` before.
         """
         levels = output.levels(targets.positive)
-        seen = self.num_seen.to(levels.device) + torch.bincount(levels, minlength=len(self.num_seen))
-        self.num_seen = seen
+        found = torch.bincount(levels, minlength=len(self.num_seen))
+        self.num_seen = seen = self.num_seen.to(levels.device) + mean_over_ranks(found, output.priors)
         weights = 2 - (seen - seen.min()) / (seen.max() - seen.min() + 1e-10)
         return weights[output.layout.level_of(levels.device)]
+
+    def training_state(self) -> dict[str, Any]:
+        """What a resumed run needs besides the weights."""
+        return {"num_seen": self.num_seen.tolist()}
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `training_state` gave."""
+        self.num_seen = torch.tensor(state["num_seen"])
 
     def score_factors(self, output: DenseOutput) -> Tensor:
         return output["iou"].sigmoid().squeeze(-1)
