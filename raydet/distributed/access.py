@@ -7,12 +7,14 @@ and `RAY_ADDRESS`. raydet reads the same, and never shows a token.
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from raydet.transforms.object_store import shown
 
 SCHEMES = ("http", "https", "ray")
+_PATIENCE = 10.0
 DEFAULT_API_SERVER = "http://127.0.0.1:8265"
 
 
@@ -58,6 +60,26 @@ def api_server(given: str | None) -> str:
             "server that takes jobs is usually http://HEAD:8265"
         )
     return address
+
+
+def check_answers(address: str) -> None:
+    """Look whether somebody listens at the address of a cluster; Ray itself would try for minutes.
+
+    Raises:
+        ValueError: it is the address of the server that takes jobs.
+        ConnectionError: nobody listens.
+    """
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    if parts.scheme in ("http", "https"):
+        raise ValueError(
+            f"{shown(address)} is a server that takes jobs, for `raydet submit`; a run joins a cluster at HEAD:6379"
+        )
+    if parts.hostname is None or parts.port is None:  # such as "auto"
+        return
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=_PATIENCE).close()
+    except OSError as error:
+        raise ConnectionError(explain(error, address)) from error
 
 
 def explain(error: BaseException, address: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
-from raydet.distributed.access import explain, use_token_if_there_is_one
+from raydet.distributed.access import check_answers, explain, use_token_if_there_is_one
 from raydet.distributed.autoscaler import has_autoscaler
 from raydet.distributed.resources import Capacity, NodeGroup
 from raydet.distributed.settings import (
@@ -44,6 +44,7 @@ def connected(address: str | None = None, dashboard: bool = False) -> Iterator[C
             workers of killed runs through it.
 
     Raises:
+        ValueError: the address is not that of a cluster.
         ConnectionError: no cluster answers there, or it does not let us in.
     """
     import ray
@@ -57,6 +58,7 @@ def connected(address: str | None = None, dashboard: bool = False) -> Iterator[C
     with environment_defaults(CLUSTER_SETTINGS), _loopback() if alone else nullcontext():
         _quiet_start()
         if not alone:
+            check_answers(address)
             use_token_if_there_is_one()
         _init(address, {"include_dashboard": dashboard} if alone else {})
         try:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import socket
 
 import pytest
 
 from raydet.cli import main
-from raydet.distributed.access import api_server, explain
+from raydet.distributed.access import api_server, check_answers, explain
 from raydet.distributed.job_package import EXCLUDES, JobPackage, parse_env
 
 
@@ -141,6 +142,20 @@ def test_api_server_prefers_the_variable_as_ray_does(monkeypatch):
     with pytest.raises(ValueError, match="RAY_API_SERVER_ADDRESS=http://head:8265/ goes before it"):
         api_server("http://other:8265")
     assert "RAY_API_SERVER_ADDRESS" in os.environ
+
+
+def test_check_answers_tells_at_once_who_does_not_listen():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ConnectionError, match="no Ray cluster answers at 127"):
+            check_answers(address)
+        server.listen()
+        check_answers(address)
+        check_answers(f"ray://{address}")
+    check_answers("auto")
+    with pytest.raises(ValueError, match="for `raydet submit`"):
+        check_answers("http://127.0.0.1:8265")
 
 
 @pytest.mark.parametrize(
