@@ -1,4 +1,4 @@
-"""Ending a run in its middle so that it can go on elsewhere."""
+"""Ending a run in its middle: so that it can go on elsewhere, or for good."""
 
 from __future__ import annotations
 
@@ -21,3 +21,7 @@ class Interrupted(Exception):  # noqa: N818  (an outcome of a run, spoken of as 
 
     def __reduce__(self) -> tuple[type, tuple[str, int]]:
         return type(self), (self.reason, self.iteration)
+
+
+class EndTraining(Exception):  # noqa: N818  (an outcome of a run, spoken of as such)
+    """Raised by a hook, on all ranks alike: the run is over here, in good order, whatever `runner` says."""

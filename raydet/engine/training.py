@@ -17,7 +17,7 @@ from raydet.config import Config, compat_cfg, ensure_valid, update_data_root
 from raydet.engine.acceleration import CompileCountHook, accelerate, compile_options
 from raydet.engine.bad_samples import BadSampleHook
 from raydet.engine.base_runner import BaseRunner
-from raydet.engine.data import MakeCarrier, training_carrier, training_datasets
+from raydet.engine.data import MakeCarrier, carrier_for, training_carrier, training_datasets
 from raydet.engine.elastic import ElasticBatch
 from raydet.engine.environment import Environment, check_work_dir, from_rank_0
 from raydet.engine.environment_info import environment_info
@@ -26,6 +26,7 @@ from raydet.engine.hooks.optimizer import Fp16OptimizerHook, GradientCumulativeF
 from raydet.engine.hooks.progress import ProgressHook
 from raydet.engine.hooks.rf_search import rfnext_init_model
 from raydet.engine.hooks.timing import StartupHook
+from raydet.engine.interruption import EndTraining
 from raydet.engine.lane_step import LaneStep
 from raydet.engine.logging import get_logger
 from raydet.engine.lr_scaling import auto_scale_lr
@@ -35,6 +36,7 @@ from raydet.engine.processes import set_up_processes
 from raydet.engine.random import set_random_seed
 from raydet.engine.resume import KEY
 from raydet.engine.runner_constructor import build_runner
+from raydet.engine.sharding import is_sharded
 from raydet.engine.split_step import split_step_of
 from raydet.engine.starting import Start, find_start, load_weights
 
@@ -122,7 +124,11 @@ def run_training(
             runner.resume(start.checkpoint, source=start.source)
             start.checkpoint = None  # half a gigabyte that nobody needs from here on
         logger.info(f"hooks of each stage:\n{runner.get_hook_info()}")
-        runner.run(carriers, [tuple(phase) for phase in cfg.get("workflow", [("train", 1)])])
+        try:
+            runner.run(carriers, [tuple(phase) for phase in cfg.get("workflow", [("train", 1)])])
+        except EndTraining as end:
+            logger.info(f"the run ends here: {end}")
+            runner.call_hook("after_run")
     newest = (runner.meta.get("hook_msgs") or {}).get("last_ckpt")
     return TrainingResult(dict(runner.metrics), Path(environment.work_dir), Path(newest) if newest else None)
 
@@ -228,6 +234,7 @@ def _build_runner(
         },
     )
     runner.guard = NanGuard(**(cfg.get("nan_guard") or {}))
+    runner.guard.dump &= not is_sharded(wrapped)  # one process has not all that a step needs
     runner.elastic = elastic
     runner.split_step = split_step_of(cfg.get("avoid_oom"), max(environment.world_size, elastic.ranks))
     lanes = elastic.lanes(environment.rank)

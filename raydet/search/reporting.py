@@ -6,29 +6,27 @@ from typing import Any
 
 from raydet.engine import Hook
 from raydet.engine.environment import from_rank_0
+from raydet.engine.interruption import EndTraining
 from raydet.search.attempt import plain_metrics
+from raydet.search.mailbox import ask
 from raydet.search.task import ReportFunction
 
 
-class TrialStopped(Exception):  # noqa: N818  (an outcome of a run, spoken of as such)
-    """The sweep ended the trial."""
-
-
-class ReportHook(Hook):
+class SweepReportHook(Hook):
     """Reports every evaluation; the run waits for the answer on all ranks and ends when it is to end.
 
     A run that is resumed reports its last evaluation again.
 
     Args:
-        report: called on rank 0.
+        line: function that rank 0 calls, or the name of a mailbox.
         by_epoch: steps are epochs, else iterations.
         interval: steps between evaluations; there is one at the end as well.
     """
 
     continues_stage = True
 
-    def __init__(self, report: ReportFunction | None, by_epoch: bool, interval: int) -> None:
-        self._report = report
+    def __init__(self, line: ReportFunction | str, by_epoch: bool, interval: int) -> None:
+        self._line = line
         self._by_epoch = by_epoch
         self._interval = interval
 
@@ -43,8 +41,9 @@ class ReportHook(Hook):
     def _tell(self, runner: Any, step: int, last: int) -> None:
         if step % self._interval and step != last:
             return
-        goes_on = True
-        if runner.environment.rank == 0 and self._report is not None:
-            goes_on = self._report(step, plain_metrics(runner.metrics))
-        if not from_rank_0(runner.environment, goes_on):
-            raise TrialStopped(f"the sweep ended the trial after step {step}")
+        goes_on = self._report(step, plain_metrics(runner.metrics)) if runner.environment.rank == 0 else None
+        if not from_rank_0(runner.environment, goes_on) and step != last:
+            raise EndTraining(f"the sweep ended the trial after step {step}")
+
+    def _report(self, step: int, metrics: dict[str, float]) -> bool:
+        return ask(self._line, step, metrics) if isinstance(self._line, str) else self._line(step, metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,7 +69,7 @@ def _open_data_base(url: str, scheme: str) -> Any:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        return RDBStorage(url)
+        return RDBStorage(_with_driver(url))
     except ImportError as error:
         package = _DRIVERS.get(scheme, scheme)
         raise ImportError(
@@ -80,6 +81,13 @@ def _open_data_base(url: str, scheme: str) -> Any:
             f"search.storage is {shown(url)!r}, which does not answer: {_first_line(error)}; is the data base there, "
             "and may this user use it?"
         ) from error
+
+
+def _with_driver(url: str) -> str:
+    """A URL that names its driver: which one SQLAlchemy takes for PostgreSQL depends on its version."""
+    if url.startswith("postgresql://") and find_spec("psycopg2") is not None:
+        return url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    return url
 
 
 def check_local(path: Path, mounts: Path = Path("/proc/mounts")) -> None:

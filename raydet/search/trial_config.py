@@ -28,9 +28,9 @@ def trial_config(base: Config, task: TrialTask, pruning: PruningSettings) -> Con
     by_epoch = pruning.unit == "epoch"
     last = last_step(cfg, pruning)
     evaluation = dict(cfg.get("evaluation") or {})
-    for name in ("start", "dynamic_intervals"):
+    for name in ("start", "dynamic_intervals", "separate"):
         evaluation.pop(name, None)
-    evaluation.update(interval=pruning.interval, by_epoch=by_epoch)
+    evaluation.update(interval=pruning.interval, by_epoch=by_epoch, fraction=pruning.val_fraction)
     rest = last % pruning.interval
     if rest:
         evaluation["dynamic_intervals"] = [
@@ -44,6 +44,7 @@ def trial_config(base: Config, task: TrialTask, pruning: PruningSettings) -> Con
         "by_epoch": by_epoch,
         "max_keep_ckpts": keep,
     }
+    cfg["nan_guard"] = {"dump": False, **(cfg.get("nan_guard") or {})}  # which is as large as a checkpoint
     if task.source:
         cfg["resume_from"] = str(source_checkpoint(task, by_epoch))
     return cfg

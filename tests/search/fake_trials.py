@@ -1,6 +1,9 @@
 """Sweeps whose trials compute a number instead of training, for the tests of what runs them."""
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import msgspec
@@ -56,6 +59,21 @@ def moody(task, report):
         raise RuntimeError("out of luck\nand more")
     if not report(1, {"score": float("nan") if mood == 2 else 1.0} if mood != 3 else {"other": 1.0}):
         return None
+    return {}
+
+
+def mortal(task, report):
+    """Trial 1 kills its process at every start, trial 2 at its first one; trial 3 does not obey."""
+    marker = Path(task.folder) / "died"
+    for step in range(1, 5):
+        if step == 3 and (task.number == 1 or (task.number == 2 and not marker.exists())):
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if not report(step, {"score": float(task.number != 3)}) and task.number != 3:
+            return None
+        while task.number == 3 and step > 1:
+            time.sleep(1)
     return {}
 
 
