@@ -14,6 +14,8 @@ from raydet.search.keys import look_up
 
 ALGORITHMS = {"k-means": "kmeans", "v5-k-means": "v5-kmeans", "differential_evolution": "differential_evolution"}
 """Names of 2.x and of YOLOv5, and of sweep files."""
+MAX_BOXES = 100_000
+"""That are looked at, a fixed random draw."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def optimize_anchors(
         raise ValueError(f"the algorithm is one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
     key = find_generator(cfg, generator)
     old = look_up(key, dict(cfg.items()))
-    boxes = training_boxes(cfg, input_shape)
+    boxes = training_boxes(cfg, input_shape, MAX_BOXES)
     new = fitted(old, boxes, num_anchors or count_anchors(old), ALGORITHMS[algorithm], iterations)
     return OptimizedAnchors(key, new, len(boxes), coverage(old, boxes), coverage(new, boxes))
 

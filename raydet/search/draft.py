@@ -25,12 +25,15 @@ UNSET: Any = object()
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for the value of a formula: `owner[key]`, called `target` elsewhere; part of what `entry` is set to."""
+    """A place for the value of a formula: `owner[key]`, which other formulas call by any of its `names`.
+
+    It is a part of what the key `entry` is set to.
+    """
 
     owner: Any
     key: Any
     formula: Formula
-    target: str
+    names: tuple[str, ...]
     entry: str = ""
 
 
@@ -84,7 +87,9 @@ class Draft:
         """Fill a template into `owner[key]`."""
         if isinstance(template, Formula):
             owner[key] = UNSET
-            self._slots.append(Slot(owner, key, template, place, self._entry))
+            within = place.removeprefix(self._entry)
+            names = tuple(f"{entry}{within}" for entry in (self._entry, *self.tied.get(self._entry, ())))
+            self._slots.append(Slot(owner, key, template, names, self._entry))
         elif isinstance(template, Parameter):
             owner[key] = self.draw(name, template)
         elif isinstance(template, Switch):
@@ -142,10 +147,10 @@ def merged(base: Config, options: Mapping[str, Any]) -> ConfigDict:
     return ConfigDict(merge(ConfigDict(nest(options)), base._cfg_dict, list_keys=True))
 
 
-def check_order(targets: Mapping[str, Formula]) -> str | None:
+def check_order(named: Mapping[str, Formula]) -> str | None:
     """A message when formulas use each other in a circle."""
     try:
-        list(_in_order([Slot(None, None, formula, target) for target, formula in targets.items()]))
+        list(_in_order([Slot(None, None, formula, (name,)) for name, formula in named.items()]))
     except SweepError as error:
         return error.message
     return None
@@ -153,22 +158,21 @@ def check_order(targets: Mapping[str, Formula]) -> str | None:
 
 def _in_order(slots: list[Slot]) -> Iterator[Slot]:
     needs = {
-        i: [j for j, other in enumerate(slots) if j != i and _uses(slot.formula, other.target)]
+        i: [j for j, other in enumerate(slots) if j != i and _uses(slot.formula, other.names)]
         for i, slot in enumerate(slots)
     }
     try:
         order = list(TopologicalSorter(needs).static_order())
     except CycleError as error:
-        circle = " -> ".join(slots[i].target for i in error.args[1])
+        circle = " -> ".join(slots[i].names[0] for i in error.args[1])
         raise SweepError(f"expressions use each other in a circle: {circle}") from error
     yield from (slots[i] for i in order)
 
 
-def _uses(formula: Formula, target: str) -> bool:
-    """Whether one of the names in a formula is a target, or is within it, or holds it."""
-    return any(
-        f"{target}.".startswith(f"{each}.") or f"{each}.".startswith(f"{target}.") for each in formula.references
-    )
+def _uses(formula: Formula, names: tuple[str, ...]) -> bool:
+    """Whether what a formula refers to is one of some names, or within it, or holds it."""
+    pairs = ((f"{name}.", f"{each}.") for name in names for each in formula.references)
+    return any(name.startswith(each) or each.startswith(name) for name, each in pairs)
 
 
 def _set_only(value: Any) -> Any:

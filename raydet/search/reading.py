@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import keyword
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 from raydet.config import Config, ConfigError
 from raydet.config.merging import DELETE_KEY
-from raydet.registry import ALL_REGISTRIES, accepted_arguments, nearest
+from raydet.registry import ALL_REGISTRIES, accepted_arguments
 from raydet.search.anchors import AnchorFamily, read_anchors
 from raydet.search.checks import convert
 from raydet.search.draft import check_order
@@ -129,9 +130,9 @@ class _SpaceReader:
     def _advice(self, key: str) -> str:
         """What a key that does not exist may have been meant for."""
         parent, _, last = key.rpartition(".")
-        operator = nearest(last, NODES, 0.7)
-        if operator and not isinstance(look_up(parent, self.values), dict):
-            return f"{operator} as in `{parent}: {{{operator.split(chr(39))[1]}: ...}}`"
+        operators = difflib.get_close_matches(last, NODES, 1, 0.7)
+        if operators and not isinstance(look_up(parent, self.values), dict):
+            return f"; did you mean `{parent}: {{{operators[0]}: ...}}`?"
         kind = look_up(f"{parent}.type", self.values)
         member = next(
             (each.get(kind) for each in ALL_REGISTRIES.values() if isinstance(kind, str) and kind in each), None

@@ -49,10 +49,12 @@ class TemplateReader:
 
     Args:
         tree: the file that they stand in; takes what is wrong with them.
+        fewest: options of a `choose`.
     """
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, fewest: int = 2) -> None:
         self.tree = tree
+        self._fewest = fewest
 
     def read(self, value: Any, path: KeyPath, key: str, holder: str | None = None) -> Any:
         """The template of a value.
@@ -113,7 +115,7 @@ class TemplateReader:
                     (*path, step), f"two options are called {label!r}; give them labels: `choose: {{a: ...}}`"
                 )
             options[label] = self._option(value, (*path, step), key, holder)
-        if len(options) < 2 and not isinstance(self, FamilyReader):
+        if len(options) < self._fewest:
             self.tree.add(path, "give at least two options to choose from")
         return options
 
@@ -143,7 +145,7 @@ class TemplateReader:
             self.tree.add((*path, "family"), f"there is no family {node.family!r}{hint}")
             return None
         tree = read_family(node.family)
-        options = FamilyReader(tree)._options(tree.values["choose"], ("choose",), key, holder)
+        options = TemplateReader(tree, fewest=1)._options(tree.values["choose"], ("choose",), key, holder)
         tree.raise_problems()
         fitting = {name: each for name, each in options.items() if _fits(each, holder)}
         for argument, labels in (("only", node.only), ("without", node.without)):
@@ -155,10 +157,6 @@ class TemplateReader:
         if not fitting:
             self.tree.add(path, f"no option of the family {node.family} fits a {holder}")
         return Switch(chosen)
-
-
-class FamilyReader(TemplateReader):
-    """Reads the templates of a family, of which any number of options may remain."""
 
 
 def with_tuples(value: Any) -> Any:

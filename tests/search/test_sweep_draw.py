@@ -101,14 +101,17 @@ def test_choices_nest_and_options_may_be_laid_over_the_old_dict(sweep):
 
 def test_one_value_goes_to_several_keys(sweep):
     it = sweep("""space:
+  lr_config.warmup_ratio: {expression: model.roi_head.bbox_head.loss_cls.loss_weight / 10}
   model.rpn_head.loss_cls.loss_weight:
-    uniform: [0.5, 2]
+    expression: weight * 2
     also: [model.roi_head.bbox_head.loss_cls.loss_weight]
+variables: {weight: {uniform: [0.5, 2]}}
 """)
     (draw,) = ask(it)
     assert len(draw.params) == 1
-    assert len(draw.options) == 2
-    assert len(set(draw.options.values())) == 1
+    assert len(draw.options) == 3
+    assert len(set(draw.options.values())) == 2
+    assert draw.options["lr_config.warmup_ratio"] == pytest.approx(draw.params["weight"] / 5)
 
 
 def test_elements_of_lists_go_by_number_type_or_all_at_once(sweep):

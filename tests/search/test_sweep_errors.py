@@ -24,7 +24,7 @@ BAD = [
         "4:3",
         ["no key 'optimizer.lrr'; did you mean 'optimizer.lr'?", "new: true"],
     ),
-    ("space:\n  optimizer.lr: {unifrom: [0, 1]}", "4:18", ["did you mean 'uniform'", "`optimizer.lr: {uniform: ...}`"]),
+    ("space:\n  optimizer.lr: {unifrom: [0, 1]}", "4:18", ["did you mean `optimizer.lr: {uniform: ...}`?"]),
     ("space:\n  optimizer.lr:\n    uniform: [1, 0.1]", "5:5", ["smaller than the highest, got [1.0, 0.1]"]),
     ("space:\n  optimizer.lr: {loguniform: [0, 0.1]}", "4:31", ["expected float > 0.0"]),
     ("space:\n  optimizer.lr: {uniform: [0, 1], choice: [1, 2]}", "4:3", ["one of uniform and choice"]),
