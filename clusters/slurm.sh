@@ -7,8 +7,9 @@
 # CPUs and GPUs of the allocation there. The nodes must see the same file system, and raydet must be on the path
 # (RAYDET_ACTIVATE="source /shared/raydet/bin/activate").
 #
-# When Slurm takes the nodes back (preemption, time limit) the run is told, writes its checkpoint within the grace time,
-# and the job queues again; it then goes on with --resume, for which the command needs a --name.
+# When Slurm takes the nodes back (preemption, time limit) the run is told, writes its checkpoint within the grace time
+# (fault_tolerance.grace of the config, 30 s unless it says more), and the job queues again; it then goes on with --resume,
+# for which the command needs a --name.
 #
 # Nobody else on the cluster can use this Ray: it asks for a token that only this job has.
 
@@ -40,7 +41,10 @@ if [ -n "${RAYDET_ACTIVATE:-}" ]; then
 fi
 
 # Other jobs may run on the same nodes: files and ports are this job's own.
-export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 RAY_TMPDIR=/tmp/raydet-${SLURM_JOB_ID:-0}
+export RAY_AUTH_MODE=token RAY_TMPDIR=/tmp/raydet-${SLURM_JOB_ID:-0}
+# What raydet sets of Ray's own switches, as for clusters that it starts itself.
+export RAY_USAGE_STATS_ENABLED=0 RAY_DATA_DISABLE_PROGRESS_BARS=1 RAY_worker_niceness=0
+export RAY_health_check_period_ms=3000 RAY_health_check_timeout_ms=4000 RAY_health_check_failure_threshold=4
 RAY_AUTH_TOKEN=$(python3 -c 'import secrets; print(secrets.token_hex(32))')
 export RAY_AUTH_TOKEN
 
@@ -77,7 +81,7 @@ start_ray() {
     local node=$1
     shift
     srun --nodes=1 --ntasks=1 --cpus-per-task="$cpus" --nodelist="$node" --overlap --export=ALL \
-        ray start --block --disable-usage-stats --num-cpus="$cpus" "${gpus[@]}" --labels=pool=train \
+        ray start --block --num-cpus="$cpus" "${gpus[@]}" --labels=pool=train \
         --min-worker-port=0 --max-worker-port=0 "$@" &
     steps+=($!)
 }

@@ -78,4 +78,4 @@ def test_each_machine_looks_up_its_own_flags(name, flags):
     command = render_hosts(hosts, Login("me", activate="true"))["worker_start_ray_commands"][1]
     stand_ins = f'hostname() {{ echo "{name}"; }}; ulimit() {{ :; }}; ray() {{ echo "$@"; }}; RAY_HEAD_IP=head; '
     shown = subprocess.run(["bash", "-ec", stand_ins + command], capture_output=True, text=True, check=True).stdout
-    assert shown.strip() == f"start --disable-usage-stats --address=head:6379 {flags}"
+    assert shown.strip() == f"start --address=head:6379 {flags}"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from raydet.config import shipped_root
+from raydet.distributed.settings import CLUSTER_SETTINGS
 
 HERE = Path(__file__).parent
 SCRIPT = shipped_root("clusters") / "slurm.sh"
@@ -32,6 +33,11 @@ def test_script_without_a_command_says_how_it_is_used():
     asked = subprocess.run(["bash", str(SCRIPT)], capture_output=True, text=True)
     assert asked.returncode == 2
     assert "usage" in asked.stderr
+
+
+def test_script_sets_what_raydet_sets_of_ray():
+    text = SCRIPT.read_text()
+    assert [name for name, value in CLUSTER_SETTINGS.items() if f"{name}={value}" not in text] == []
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raydet.distributed.clusters.launcher import TOKEN
+from raydet.distributed.clusters.launcher import EXPORT, TOKEN
 from raydet.distributed.clusters.text import Note
 
 OPTIONS = ("pool", "cpus", "gpus")
@@ -93,8 +93,8 @@ def _host(words: list[str], where: str) -> Host:
 def render_hosts(hosts: Sequence[Host], login: Login) -> dict[Any, Any]:
     """The file for `ray up` on machines of one's own; it has no node types, so that each machine looks itself up."""
     head, *workers = hosts
-    start = "ulimit -n 65536; ray start --disable-usage-stats"
-    prefix = f"{login.activate}; export RAY_AUTH_MODE=token; " if login.activate else "export RAY_AUTH_MODE=token; "
+    start = "ulimit -n 65536; ray start"
+    prefix = f"{login.activate}; {EXPORT}; " if login.activate else f"{EXPORT}; "
     auth = {"ssh_user": login.user, **({"ssh_private_key": login.key} if login.key else {})}
     return {
         Note("Rendered by `raydet up`; the first machine of its file is the head."): None,

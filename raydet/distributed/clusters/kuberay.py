@@ -8,12 +8,15 @@ from raydet.distributed.clusters.launcher import cost_notes
 from raydet.distributed.clusters.machines import Machine
 from raydet.distributed.clusters.pools import Cluster, Pool
 from raydet.distributed.clusters.text import Note
+from raydet.distributed.settings import CLUSTER_SETTINGS
 
 STORAGE = "s3://<BUCKET>/runs"
 POOL_KEY = "raydet/pool"
 """Label and taint by which node pools are found; every cloud lets one set both."""
 USER = 1000
 GRACE_SECONDS = 120
+SETTINGS = {**CLUSTER_SETTINGS, "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": str(GRACE_SECONDS - 30)}
+"""Environment of all pods; the last tells a node that gets SIGTERM to let its workers save first."""
 
 NOTES = f"""\
 Rendered by `raydet cluster render`; `raydet cluster check FILE` names what is left to fill in, which is \
@@ -152,7 +155,7 @@ def _container(cluster: Cluster, name: str, size: dict[str, str]) -> dict[Any, A
         "name": name,
         "image": cluster.image or "<IMAGE>",
         "imagePullPolicy": "IfNotPresent",
-        "env": [{"name": "RAY_USAGE_STATS_ENABLED", "value": "0"}],
+        "env": [{"name": variable, "value": value} for variable, value in SETTINGS.items()],
         "envFrom": [{"secretRef": {"name": "raydet-storage", "optional": True}}],
         "resources": {"limits": size, "requests": size},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},

@@ -7,13 +7,18 @@ from typing import Any
 
 from raydet.distributed.clusters.pools import Cluster
 from raydet.distributed.clusters.text import Note
+from raydet.distributed.settings import CLUSTER_SETTINGS
 
 HEAD_TYPE = "head"
 TOKEN = "~/.ray/auth_token"
 _WHEEL = "<WHEEL>"
 _FIND_VENV = "test -x ~/raydet/bin/python || python3 -m venv ~/raydet"
 _MAKE_VENV = "(sudo apt-get update -q && sudo apt-get install -y -q python3-venv && python3 -m venv ~/raydet)"
-_START = "export RAY_AUTH_MODE=token; ulimit -n 65536; ray start --object-manager-port=8076 --disable-usage-stats"
+EXPORT = "export " + " ".join(
+    f"{name}={value}" for name, value in {"RAY_AUTH_MODE": "token", **CLUSTER_SETTINGS}.items()
+)
+"""In front of every `ray start`: the same settings as of clusters that raydet itself starts."""
+_START = f"{EXPORT}; ulimit -n 65536; ray start --object-manager-port=8076"
 NodeConfig = Callable[[Any, bool], dict[Any, Any]]
 """From a machine and whether it is a spot machine to what the cloud wants to hear."""
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raydet.distributed.settings import CLUSTER_SETTINGS
+from raydet.distributed.settings import CLUSTER_SETTINGS, LOOPBACK_SETTINGS
 
 OBJECT_STORE = 256 * 1024**2
 """Bytes for each node; Ray would give each a third of the machine."""
@@ -151,12 +151,12 @@ def _start_worker(node: Nodes, environment: dict[str, str], folder: Path) -> sub
 def _start(node: Nodes, flags: Sequence[str], environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
     """A node, which leads a process group of its own and ends when its `ray start` is ended."""
     command = [
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"),
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
         *(f"--num-cpus={node.cpus}", f"--labels=pool={node.pool}", f"--object-store-memory={OBJECT_STORE}"),
         *("--node-ip-address=127.0.0.1", "--min-worker-port=0", "--max-worker-port=0"),
         *flags,
     ]
-    everything = {**CLUSTER_SETTINGS, **os.environ, **environment}
+    everything = {**CLUSTER_SETTINGS, **LOOPBACK_SETTINGS, **os.environ, **environment}
     everything.pop("RAY_ADDRESS")  # `ray start` refuses to run beside a cluster that it names
     with open(folder / LOG, "ab") as log:
         return subprocess.Popen(command, env=everything, stdout=log, stderr=log, start_new_session=True)
