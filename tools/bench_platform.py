@@ -22,6 +22,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
@@ -122,19 +123,17 @@ def scale(place: Path, steps: int) -> tuple[float, float]:
 def upload_stall(place: Path, steps: int) -> tuple[float, float] | None:
     """Seconds of uploads, and the share of them that training lost; None without an S3 server."""
     sys.path.insert(0, str(ROOT / "tests"))  # the server and the line are those of the tests
-    from seaweed import KEY, SECRET, WEED, Server
-    from slow_link import SlowLink
-
-    if WEED is None:
+    seaweed, slow_link = import_module("seaweed"), import_module("slow_link")
+    if seaweed.WEED is None:
         return None
     folder = place / "uploads"
     folder.mkdir()
     with ExitStack() as closing:
-        server = Server(folder)
+        server = seaweed.Server(folder)
         closing.callback(server.kill)
         server.filesystem()
-        link = closing.enter_context(SlowLink(server.ports[0], LINE_RATE))
-        storage = f"s3://{KEY}:{SECRET}@data/runs?endpoint_override={quote(link.url, safe='')}"
+        link = closing.enter_context(slow_link.SlowLink(server.ports[0], LINE_RATE))
+        storage = f"s3://{seaweed.KEY}:{seaweed.SECRET}@data/runs?endpoint_override={quote(link.url, safe='')}"
         saving = f"checkpoint_config={{'interval':{steps // 3},'by_epoch':False,'save_last':False}}"
         arguments = ["--carrier", "torch", "--storage", storage, "--name", f"bench_{os.getpid()}"]
         run = train(folder, arguments, [*settings(steps, interval=1), saving])

@@ -16,7 +16,7 @@ import ray.train.torch
 from torch import nn
 
 from raydet.checkpoint.shards import is_sharded
-from raydet.distributed.evaluation import RECORDS, SeparateEvaluation
+from raydet.distributed.evaluation import SeparateEvaluation, Waiting
 from raydet.distributed.mirror import RunMirror
 from raydet.distributed.monitor import Reporter
 from raydet.distributed.outbox import Outbox, new_name
@@ -65,7 +65,7 @@ class RayEnvironment(ProcessGroupEnvironment):
         self._logger = logging.getLogger("raydet")
         self._evaluation = evaluation
         self.evaluates_elsewhere = evaluation is not None
-        self._asked: list[str] = []
+        self._waiting = Waiting(folder)
         self._outbox = Outbox(folder, self.work_dir, self._logger.info)
         registered = _registered()
         if self.rank == 0:
@@ -122,15 +122,14 @@ class RayEnvironment(ProcessGroupEnvironment):
     def _task_for(self, evaluate: Mapping[str, Any]) -> Any:
         """The task that evaluates a checkpoint; False while too many wait."""
         assert self._evaluation is not None
-        done = self._folder.files(RECORDS)
-        self._asked = [name for name in self._asked if f"{name}.json" not in done]
-        if len(self._asked) >= self._evaluation.queue and not evaluate["at_end"]:
+        waiting = self._waiting.names()
+        if len(waiting) >= self._evaluation.queue and not evaluate["at_end"]:
             self._logger.warning(
-                f"{evaluate['name']} is not evaluated: {', '.join(self._asked)} still wait, and evaluation.separate "
+                f"{evaluate['name']} is not evaluated: {', '.join(waiting)} still wait, and evaluation.separate "
                 f"has queue={self._evaluation.queue}; give evaluations more resources or a longer interval"
             )
             return False
-        self._asked.append(evaluate["name"])
+        self._waiting.add(evaluate["name"])
         return ray.train.ValidationTaskConfig(fn_kwargs=dict(evaluate), timeout_s=self._evaluation.timeout)
 
     def latest_checkpoint(self) -> Path | None:
@@ -151,6 +150,7 @@ class RayEnvironment(ProcessGroupEnvironment):
 
     def close(self) -> None:
         """Send what is left to object storage."""
+        self._waiting.close()
         if self._mirror is not None:
             self._mirror.close()
         if self.stops is not None:

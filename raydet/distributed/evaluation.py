@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -137,6 +139,43 @@ class EvaluationTask:
 
     def _say(self, line: str) -> None:
         Reporter(self.box).send("log", f"raydet: {line}")
+
+
+class Waiting:
+    """The evaluations that a worker has asked for and that have not ended, as far as a thread has seen by now.
+
+    Args:
+        folder: of the run; its storage may be slow, and training must not notice.
+        interval: seconds between two looks.
+    """
+
+    def __init__(self, folder: RunFolder, interval: float = 2.0) -> None:
+        self._folder = folder
+        self._interval = interval
+        self._names: list[str] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="raydet-evaluations", daemon=True)
+
+    def names(self) -> list[str]:
+        """Those that wait or run."""
+        return list(self._names)
+
+    def add(self, name: str) -> None:
+        """Note one that is asked for."""
+        self._names.append(name)
+        if not self._thread.is_alive() and not self._stop.is_set():
+            self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+
+    def _look(self) -> None:
+        while not self._stop.wait(self._interval):
+            with contextlib.suppress(OSError):
+                ended = self._folder.files(RECORDS) if self._names else []
+                for name in (name for name in self.names() if f"{name}.json" in ended):
+                    self._names.remove(name)  # in place, as others may be added meanwhile
 
 
 def records(folder: RunFolder) -> list[dict[str, Any]]:

@@ -134,7 +134,7 @@ def _test_on_ray(
 def _existing(checkpoint: str | Path | None) -> str | None:
     path = _absolute(checkpoint)
     if path is not None and "://" not in path and not Path(path).exists():
-        raise FileNotFoundError(f"there is no checkpoint {path}; expected a .pth file, a .shards folder or the URI of one")
+        raise FileNotFoundError(f"there is no checkpoint {path}; expected a file, a .shards folder or a URI")
     return path
 
 

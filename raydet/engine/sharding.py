@@ -56,6 +56,8 @@ def _conflicts(cfg: Config) -> Iterator[tuple[str, str]]:
         yield "fp16 without dtype='bfloat16'", "the scale of float16 would have to be found over all shards"
     if optimizer_config.get("cumulative_iters", 1) > 1:
         yield "optimizer_config.cumulative_iters", "gradients in the making are not saved in shards"
+    if cfg.get("elastic") and cfg["elastic"].get("batch", "keep") == "keep":
+        yield "elastic.batch='keep'", "a process that computes batches of several needs whole weights"
     if cfg.get("torch_compile"):
         yield "torch_compile", "compiled graphs hold whole weights"
     if (cfg.get("evaluation") or {}).get("separate"):

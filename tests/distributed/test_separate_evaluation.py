@@ -1,6 +1,7 @@
 """Evaluations in tasks of their own, while the workers train."""
 
 import json
+import time
 from itertools import pairwise
 
 import pyarrow.fs as pafs
@@ -13,7 +14,7 @@ from tiny import tiny_config
 from raydet.checkpoint import check_sidecar, load, save_checkpoint
 from raydet.distributed import train
 from raydet.distributed.best import keep_best
-from raydet.distributed.evaluation import EvaluationTask, SeparateEvaluation, last_metrics, records
+from raydet.distributed.evaluation import EvaluationTask, SeparateEvaluation, Waiting, last_metrics, records
 from raydet.distributed.resources import Capacity, NodeGroup
 from raydet.distributed.storage import RunFolder
 
@@ -86,6 +87,19 @@ def run_checkpoint(folder):
     from ray.train import Checkpoint
 
     return Checkpoint(str(folder / "checkpoint_1"))
+
+
+def test_what_waits_is_known_without_asking_the_storage(folder):
+    waiting = Waiting(folder, interval=0.01)
+    waiting.add("epoch_1")
+    waiting.add("epoch_2")
+    folder.write("evaluations/epoch_1.json", "{}")
+    for _ in range(500):
+        if waiting.names() == ["epoch_2"]:
+            break
+        time.sleep(0.01)
+    waiting.close()
+    assert waiting.names() == ["epoch_2"]
 
 
 @pytest.mark.parametrize("wrong", [3, {"cpus": 1}])

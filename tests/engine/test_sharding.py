@@ -108,6 +108,7 @@ def test_bfloat16_and_adam_go_on_exactly_too(tmp_path: Path) -> None:
         (dict(custom_hooks=[dict(type="EMAHook")]), "EMAHook does not go with .*averages of weights need whole"),
         (dict(fp16=dict(loss_scale=512.0)), "fp16 without dtype='bfloat16'"),
         (dict(optimizer_config=dict(cumulative_iters=2)), "cumulative_iters does not go"),
+        (dict(elastic=dict(workers=4)), "elastic.batch='keep' does not go"),
         (dict(torch_compile=True), "torch_compile does not go"),
     ],
 )
