@@ -33,7 +33,7 @@ def command(tmp_path, coco, *arguments):
 
 
 def open_ports(pid):
-    """Addresses at which a process or its descendants listen beyond loopback, but for torch's meeting point."""
+    """Processes among `pid` and its descendants that listen beyond loopback, with their ports."""
     psutil = importlib.import_module("psutil")  # comes with Ray
     try:
         parent = psutil.Process(pid)
@@ -44,10 +44,9 @@ def open_ports(pid):
     for process in family:
         try:
             listening = [each for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
-            name = process.name()
         except psutil.Error:
             continue
-        found |= {(name, each.laddr.ip) for each in listening if not is_loopback(each.laddr.ip)}
+        found |= {(process.pid, each.laddr.port) for each in listening if not is_loopback(each.laddr.ip)}
     return found
 
 
@@ -73,7 +72,7 @@ def test_run_shows_its_own_lines_alone_and_opens_no_port_to_others(coco, tmp_pat
     assert (tmp_path / "err").read_text() == ""
     assert [line for line in printed.splitlines() if RAYS_OWN.search(line)] == []
     assert "Saving checkpoint at 1 epochs" in printed
-    assert {name for name, _ in ports} <= {"ray::_RayTrainWorker__execute"}, ports
+    assert len(ports) <= 1, ports  # torch's meeting point, which always listens everywhere
     ranks = list((tmp_path / "runs" / "run" / "ranks").glob("*.rank1.log"))
     assert len(ranks) == 1
     assert "hooks of each stage" in ranks[0].read_text()
