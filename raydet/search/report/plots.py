@@ -59,16 +59,19 @@ def _style(view: Overview, trial: TrialRecord) -> dict[str, Any]:
 
 
 def _scatter(view: Overview, axes: Any, points: Sequence[tuple[TrialRecord, Any, float]]) -> None:
+    groups: dict[tuple[Any, ...], list[tuple[Any, float]]] = {}
     for trial, x, y in points:
-        style = _style(view, trial)
-        axes.scatter(x, y, s=60 if style["zorder"] > 2 else 22, edgecolors="white", linewidths=0.5, **style)
+        groups.setdefault(tuple(_style(view, trial).items()), []).append((x, y))
+    for style, places in groups.items():
+        size = 60 if dict(style)["zorder"] > 2 else 22
+        axes.scatter(*zip(*places, strict=True), s=size, edgecolors="white", linewidths=0.5, **dict(style))
 
 
 def _history(view: Overview, figure: Any) -> None:
     axes = figure.subplots()
     ended = ranking.by_end(view.trials)
     place = {trial.number: index for index, trial in enumerate(ended, 1)}
-    _scatter(view, axes, [(each, place[each.number], _value(view, each)) for each in ended if each in _valued(view)])
+    _scatter(view, axes, [(each, place[each.number], _value(view, each)) for each in ended])
     if view.improvements:
         numbers, values = zip(*view.improvements, strict=True)
         steps = [*(place[number] for number in numbers), len(ended)]
@@ -124,9 +127,12 @@ def _slices(view: Overview, figure: Any) -> None:
 
 def _parallel(view: Overview, figure: Any) -> None:
     axes = figure.subplots()
-    for trial in _valued(view):
+    trials = _valued(view)
+    values = [_value(view, trial) for trial in trials]
+    value_axis = Axis("", "", "linear", low=min(values), high=max(values))
+    for trial, value in zip(trials, values, strict=True):
         heights = [_height(axis, trial.params.get(axis.name)) for axis in view.axes]
-        axes.plot([*heights, _share(view, trial)], linewidth=1.2, **_style(view, trial))
+        axes.plot([*heights, _height(value_axis, value)], linewidth=1.2, **_style(view, trial))
     names = [axis.label for axis in view.axes] + [view.objectives[0].metric]
     axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
     axes.set_yticks([])
@@ -147,12 +153,6 @@ def _height(axis: Axis, value: Any) -> float:
     change = math.log if axis.kind == "log" else float
     low, high = change(axis.low), change(axis.high)
     return (change(value) - low) / (high - low) if high > low else 0.5
-
-
-def _share(view: Overview, trial: TrialRecord) -> float:
-    values = [_value(view, each) for each in _valued(view)]
-    low, high = min(values), max(values)
-    return (_value(view, trial) - low) / (high - low) if high > low else 0.5
 
 
 def _pareto(view: Overview, figure: Any) -> None:
