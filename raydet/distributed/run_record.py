@@ -188,5 +188,5 @@ def write_table(lines: list[dict[str, Any]], path: Path) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    text = (str(error).strip().splitlines() or [""])[0][:500]
+    text = (str(error).strip().splitlines() or [""])[0][:500] if isinstance(error, Exception) else ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
