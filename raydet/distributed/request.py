@@ -87,7 +87,8 @@ class Request:
         plan = self.fitting_plan(cfg, split, alone)
         if capacity().growing:
             bring_nodes(self._demand(plan), timeout=self.wait, say=self.say)
-        wait_for_resources(plan, ray.available_resources, timeout=self.wait, say=self.say)
+        else:
+            wait_for_resources(plan, ray.available_resources, timeout=self.wait, say=self.say)
         return plan
 
     def fitting_plan(self, cfg: Config, split: str, alone: bool) -> ResourcePlan:
