@@ -8,6 +8,7 @@ import getpass
 import json
 import logging
 import shlex
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from raydet.distributed.job_package import JobPackage
 from raydet.distributed.settings import is_verbose
 from raydet.transforms.object_store import shown
 
+_PAUSE = 1.0
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -111,14 +113,24 @@ class Jobs:
 
     def follow(self, job_id: str, write: Callable[[str], None]) -> str:
         """Write what a job prints until it ends, and return how it ended."""
+        seen = 0
+        while True:  # a connection may break while the job goes on
+            with self._explained(job_id):
+                seen = asyncio.run(self._copy(job_id, write, seen))
+            status = self.status(job_id)
+            if status in ENDED:
+                return status
+            time.sleep(_PAUSE)
 
-        async def copy() -> None:
-            async for text in self._client.tail_job_logs(job_id):
-                write(text)
-
-        with self._explained(job_id):
-            asyncio.run(copy())
-        return self.status(job_id)
+    async def _copy(self, job_id: str, write: Callable[[str], None], skip: int) -> int:
+        """Write the log behind its first `skip` characters; returns how many there were."""
+        position = 0
+        async for text in self._client.tail_job_logs(job_id):
+            fresh = text[max(skip - position, 0) :]
+            position += len(text)
+            if fresh:
+                write(fresh)
+        return max(position, skip)
 
     @contextlib.contextmanager
     def _explained(self, job_id: str = "") -> Iterator[None]:

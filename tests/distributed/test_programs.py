@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tiny import tiny_config
 
 from raydet.checkpoint import load
 from raydet.distributed import train
+from raydet.distributed.runs import LOST_AFTER, read_run
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 HERE = Path(__file__).parent
@@ -38,8 +40,11 @@ def test_train_after_killed_driver_resumes_to_parameters_of_calm_run(coco, tmp_p
     finally:
         driver.send_signal(signal.SIGKILL)
         driver.wait()
+    assert read_run(str(tmp_path / "run")).state(now=time.time() + LOST_AFTER) == "lost"
     resumed = train(tiny_config(*coco), storage=str(tmp_path), name="run", resume=True, address="local")
     one, other = (load(result.checkpoint)["state_dict"] for result in (calm, resumed))
     assert all(torch.equal(one[key], other[key]) for key in one)
     log = max((tmp_path / "run").glob("*.log"))
     assert "resumed" in log.read_text()
+    run = read_run(str(tmp_path / "run"))
+    assert (run.state(), run.standing.launches, run.standing.iter) == ("finished", 2, 24)
