@@ -28,7 +28,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 ROOT = Path(__file__).parent.parent
-CONFIG = "nuclei_mask_rcnn"
 INTERVAL = 4  # steps per line of the log
 WARM_UP = 3  # lines that do not count
 LINE_RATE = 4e6  # bytes per second to the S3 server
@@ -60,15 +59,17 @@ class Run:
         return 1 / statistics.median(self.seconds[WARM_UP:])
 
 
-def train(folder: Path, arguments: list[str], options: list[str]) -> Run:
+def train(folder: Path, arguments: list[str], config: str) -> Run:
     """Train once in a process of its own, with one thread for operators.
 
     Args:
-        folder: of the run.
+        folder: of the run; made here.
         arguments: of `raydet train`.
-        options: changes of the config.
+        config: text of its config.
     """
-    command = [sys.executable, "-m", "raydet.cli", "train", CONFIG, *arguments, "--cfg-options", *options]
+    folder.mkdir()
+    (folder / "bench.py").write_text(config)
+    command = [sys.executable, "-m", "raydet.cli", "train", str(folder / "bench.py"), *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     finished = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
     if finished.returncode:
@@ -80,16 +81,23 @@ def train(folder: Path, arguments: list[str], options: list[str]) -> Run:
     return Run(seconds, startup[0] if startup else "", text or finished.stdout.splitlines())
 
 
-def settings(steps: int, interval: int = INTERVAL) -> list[str]:
-    """Changes of the config: so many iterations, nothing but training."""
-    return [
-        f"runner={{'type':'IterBasedRunner','max_iters':{steps}}}",
-        f"log_config.interval={interval}",
-        "checkpoint_config={'interval':100000,'by_epoch':False,'save_last':False}",
-        "evaluation=None",
-        "data.samples_per_gpu=2",
-        "data.workers_per_gpu=1",
-    ]
+def settings(steps: int, *, every: int = INTERVAL, loaders: int = 1, save: int = 10**9) -> str:
+    """A config of so many iterations that does nothing but train.
+
+    Args:
+        steps: iterations.
+        every: iterations per line of the log.
+        loaders: processes or actors that read for a worker.
+        save: iterations between checkpoints.
+    """
+    return f"""
+_base_ = {str(ROOT / "configs" / "demo" / "nuclei_mask_rcnn.py")!r}
+runner = dict(_delete_=True, type='IterBasedRunner', max_iters={steps})
+log_config = dict(interval={every})
+checkpoint_config = dict(interval={save}, by_epoch=False, save_last=False)
+evaluation = None
+data = dict(samples_per_gpu=2, workers_per_gpu={loaders})
+"""
 
 
 def compare(place: Path, steps: int, rounds: int) -> tuple[dict[str, float], str]:
@@ -99,7 +107,6 @@ def compare(place: Path, steps: int, rounds: int) -> tuple[dict[str, float], str
     for number in range(rounds):
         for way, arguments in WAYS.items():
             folder = place / f"{way.replace(' ', '_')}_{number}"
-            folder.mkdir()
             run = train(folder, [*arguments, "--work-dir", str(folder / "run")], settings(steps))
             paces[way].append(run.pace)
             startup = run.startup or startup
@@ -112,9 +119,8 @@ def scale(place: Path, steps: int) -> tuple[float, float]:
     found = []
     for workers in (1, 2):
         folder = place / f"workers_{workers}"
-        folder.mkdir()
         arguments = ["--carrier", "torch", "--num-workers", str(workers), "--work-dir", str(folder / "run")]
-        run = train(folder, arguments, [*settings(steps), "data.workers_per_gpu=0"])
+        run = train(folder, arguments, settings(steps, loaders=0))
         found.append(run.pace)
         print(f"{workers} worker(s): {run.pace:.3f} steps/s", flush=True)
     return found[0], found[1]
@@ -126,17 +132,15 @@ def upload_stall(place: Path, steps: int) -> tuple[float, float] | None:
     seaweed, slow_link = import_module("seaweed"), import_module("slow_link")
     if seaweed.WEED is None:
         return None
-    folder = place / "uploads"
-    folder.mkdir()
+    (place / "server").mkdir()
     with ExitStack() as closing:
-        server = seaweed.Server(folder)
+        server = seaweed.Server(place / "server")
         closing.callback(server.kill)
         server.filesystem()
         link = closing.enter_context(slow_link.SlowLink(server.ports[0], LINE_RATE))
         storage = f"s3://{seaweed.KEY}:{seaweed.SECRET}@data/runs?endpoint_override={quote(link.url, safe='')}"
-        saving = f"checkpoint_config={{'interval':{steps // 3},'by_epoch':False,'save_last':False}}"
         arguments = ["--carrier", "torch", "--storage", storage, "--name", f"bench_{os.getpid()}"]
-        run = train(folder, arguments, [*settings(steps, interval=1), saving])
+        run = train(place / "uploads", arguments, settings(steps, every=1, save=steps // 3))
     return stalled(run.log)
 
 
