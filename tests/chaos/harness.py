@@ -171,7 +171,11 @@ def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], c
 
 
 def write_table(rows: list[Row], path: Path = TABLE) -> None:
-    """Write the lines, by case."""
+    """Write the lines, by case; those of tests that were not run this time stay."""
+    told = {row.test for row in rows}
+    if path.exists():
+        with path.open(newline="") as file:
+            rows = [*rows, *(Row(**line) for line in csv.DictReader(file) if line["test"] not in told)]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)])
         writer.writeheader()
