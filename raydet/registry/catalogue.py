@@ -267,6 +267,7 @@ TRANSFORMS = {
 
 HOOKS = {
     **_at("raydet.search.reporting", "SweepReportHook"),
+    **_at("raydet.search.renewal", "RenewOptimizerHook"),
     **_at("raydet.engine.hooks.checkpoint", "CheckpointHook"),
     **_at("raydet.engine.hooks.evaluation", "EvalHook", "DistEvalHook"),
     **_at(

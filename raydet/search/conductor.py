@@ -17,6 +17,7 @@ from raydet.search.ledger import AnyEvent, Drawn, Ended, HandedBack, Ledger, Mov
 from raydet.search.population import Population
 from raydet.search.pruning import PruningRule
 from raydet.search.records import Decision, Report, State, TrialRecord
+from raydet.search.report.ranking import steps_of
 from raydet.search.settings import Objective
 from raydet.search.task import Broken, Outcome, TrialTask
 
@@ -37,6 +38,7 @@ class Conductor:
         num_trials: that are to run; rejected draws do not count.
         population: trials that learn from each other, None when each is alone.
         watchers: hear what happens from now on.
+        time_limit: seconds from now after which nothing is drawn any more.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Conductor:
         num_trials: int,
         population: Population | None,
         watchers: Watchers,
+        time_limit: float | None = None,
     ) -> None:
         self.records: dict[int, TrialRecord] = {}
         self._folder = folder
@@ -59,6 +62,7 @@ class Conductor:
         self._num_trials = num_trials
         self._population = population
         self._watchers = watchers
+        self._deadline = None if time_limit is None else time.monotonic() + time_limit
         self._running: set[int] = set()
         self._open: set[int] = set()
         self._num_drawn = 0
@@ -78,8 +82,9 @@ class Conductor:
     def next(self) -> TrialTask | None:
         """The trial to start now: one that was interrupted or handed back, else a new one; None when there is none."""
         self._meet()
-        ready = sorted(number for number in self._open - self._running if self._may_go_on(self.records[number]))
-        record = self.records[ready[0]] if ready else self._draw()
+        idle = [self.records[number] for number in sorted(self._open - self._running)]
+        ready = (record for record in idle if not self._waits_after(steps_of(record)))
+        record = next(ready, None) or self._draw()
         if record is None:
             return None
         self._running.add(record.number)
@@ -118,7 +123,7 @@ class Conductor:
         decision = next(each for each in record.decisions if each.step == step)
         if decision.stop:
             self._prune(record)
-        elif self._population is not None and not self._population.may_pass(step, self.records):
+        elif self._waits_after(step):
             self._write(HandedBack(number, time.time()))
         else:
             return True
@@ -144,6 +149,8 @@ class Conductor:
         return Report(step, finite, time.time()), self._rule.judge(number, step, value)
 
     def _more_to_draw(self) -> bool:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return False
         return self._num_drawn < self._num_trials and self._drawer.has_more(len(self.records))
 
     def _draw(self) -> TrialRecord | None:
@@ -158,8 +165,11 @@ class Conductor:
             "or narrow the space"
         )
 
-    def _may_go_on(self, record: TrialRecord) -> bool:
-        return self._population is None or self._population.may_go_on(record, self.records)
+    def _waits_after(self, step: int) -> bool:
+        """Whether a trial has to wait for the others of its population."""
+        if self._population is None or not self._population.is_meeting(step):
+            return False
+        return self._more_to_draw() or not self._population.is_held(step, self.records)
 
     def _meet(self) -> None:
         """Let the members of a population learn from each other once all have come as far."""

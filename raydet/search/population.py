@@ -15,6 +15,7 @@ from typing import Any
 from raydet.search.drawing import Drawer
 from raydet.search.ledger import Moved
 from raydet.search.records import TrialRecord
+from raydet.search.report.ranking import steps_of
 from raydet.search.samplers import draw_seed
 from raydet.search.settings import Objective, PruningSettings
 from raydet.search.space import Rejected
@@ -58,14 +59,13 @@ class Population:
     Args:
         settings: of the pruning.
         objective: by which members are compared.
-        size: number of members.
         max_steps: of a whole trial.
         seed: of the sweep.
         drawer: turns parameters into options.
     """
 
     def __init__(
-        self, settings: PruningSettings, objective: Objective, size: int, max_steps: int, seed: int, drawer: Drawer
+        self, settings: PruningSettings, objective: Objective, max_steps: int, seed: int, drawer: Drawer
     ) -> None:
         self._settings = PopulationSettings.read(settings.options)
         self._every = self._settings.every or settings.interval
@@ -74,7 +74,6 @@ class Population:
                 f"pruning.options.every is {self._every}, expected a multiple of pruning.interval, {settings.interval}"
             )
         self._sign = 1 if objective.mode == "max" else -1
-        self._size = size
         self._max_steps = max_steps
         self._seed = seed
         self._drawer = drawer
@@ -84,31 +83,23 @@ class Population:
         """A member has moved."""
         self._moved.add((event.number, event.step))
 
-    def may_pass(self, step: int, records: Mapping[int, TrialRecord]) -> bool:
-        """Whether a member that has come to `step` may go on at once."""
-        return not self._is_meeting(step) or self._is_held(step, records)
+    def is_meeting(self, step: int) -> bool:
+        """Whether members wait for the others after `step`."""
+        return 0 < step < self._max_steps and step % self._every == 0
 
-    def may_go_on(self, record: TrialRecord, records: Mapping[int, TrialRecord]) -> bool:
-        """Whether a member that is not running may be started."""
-        return self.may_pass(_step(record), records)
+    def is_held(self, step: int, records: Mapping[int, TrialRecord]) -> bool:
+        """Whether all members have come to `step`, but for those that ended before."""
+        members = [record for record in records.values() if record.state != "rejected"]
+        return all(steps_of(member) >= step or member.ended is not None for member in members)
 
     def meet(self, records: Mapping[int, TrialRecord]) -> list[Moved]:
-        """Moves of the last meeting that all have come to, but for those that have been made."""
+        """Moves of the last meeting that is held, but for those that have been made."""
         steps = range(self._every, self._max_steps, self._every)
-        held = max((step for step in steps if self._is_held(step, records)), default=None)
+        held = max((step for step in steps if self.is_held(step, records)), default=None)
         if held is None:
             return []
         moves = (self._move(held, *pair) for pair in self._pairs(held, records))
         return [move for move in moves if move is not None]
-
-    def _is_meeting(self, step: int) -> bool:
-        return 0 < step < self._max_steps and step % self._every == 0
-
-    def _is_held(self, step: int, records: Mapping[int, TrialRecord]) -> bool:
-        members = [record for record in records.values() if record.state != "rejected"]
-        return len(members) >= self._size and all(
-            _step(member) >= step or member.ended is not None for member in members
-        )
 
     def _pairs(self, step: int, records: Mapping[int, TrialRecord]) -> list[tuple[TrialRecord, TrialRecord]]:
         """Those who move, each with its donor."""
@@ -125,7 +116,7 @@ class Population:
         return [(records[number], records[draws.choice(best)]) for number in worst if best]
 
     def _move(self, step: int, member: TrialRecord, donor: TrialRecord) -> Moved | None:
-        if (member.number, step) in self._moved or member.ended is not None or _step(member) != step:
+        if (member.number, step) in self._moved or member.ended is not None or steps_of(member) != step:
             return None
         params = self._changed(donor, self._random(step, member.number))
         try:
@@ -165,7 +156,3 @@ def change_number(value: float, distribution: Any, draws: random.Random, setting
         value = low + round((value - low) / step) * step
     value = min(max(value, low), high)
     return round(value) if isinstance(low, int) else value
-
-
-def _step(record: TrialRecord) -> int:
-    return record.reports[-1].step if record.reports else 0

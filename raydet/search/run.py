@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +134,8 @@ def run_sweep(
     try:
         conductor, watchers = _conduct(sweep, folder, ledger, callbacks)
         watchers.sweep_started(sweep, folder, list(conductor.records.values()))
-        interrupted = _run(sweep, conductor, function, local, address, say)
+        with _ended_like_ctrl_c():
+            interrupted = _run(sweep, conductor, function, local, address, say)
         records = [conductor.records[number] for number in sorted(conductor.records)]
         watchers.sweep_ended(records, interrupted)
     finally:
@@ -184,10 +188,21 @@ def _conduct(
     max_steps = max_steps_of(sweep) if sweep.pruning.scheduler != "none" else 0
     population = None
     if sweep.pruning.scheduler == "pbt":
-        population = Population(sweep.pruning, sweep.objectives[0], sweep.num_trials, max_steps, sweep.seed, drawer)
+        population = Population(sweep.pruning, sweep.objectives[0], max_steps, sweep.seed, drawer)
     rule = make_rule(sweep.pruning, sweep.objectives[0], max_steps)
     told = Watchers(watchers)
-    return Conductor(folder, ledger, drawer, rule, sweep.objectives, sweep.num_trials, population, told), told
+    conductor = Conductor(
+        folder,
+        ledger,
+        drawer,
+        rule,
+        sweep.objectives,
+        num_trials=sweep.num_trials,
+        population=population,
+        watchers=told,
+        time_limit=sweep.settings.time_limit,
+    )
+    return conductor, told
 
 
 def _run(
@@ -215,6 +230,19 @@ def _run(
         runs = function or _ray_trial(sweep, plan)
         run_with_tune(conductor, runs, plan.bundles, plan.concurrent, sweep.trial.max_failures)
     return not conductor.done
+
+
+@contextlib.contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM, by which jobs and containers are ended, ends a sweep in the order in which Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _local_trial(sweep: Sweep) -> TrialFunction:

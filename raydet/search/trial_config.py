@@ -37,7 +37,11 @@ def trial_config(base: Config, task: TrialTask, pruning: PruningSettings) -> Con
             (last - rest + 1, last)
         ]  # which is the one number that divides the last step
     cfg["evaluation"] = evaluation
-    keep = -1 if pruning.scheduler == "pbt" else 1
+    keep = 1
+    if pruning.scheduler == "pbt":
+        keep = -1
+        renewal = {"type": "RenewOptimizerHook", "optimizer": cfg["optimizer"], "priority": "HIGHEST"}
+        cfg["custom_hooks"] = [*(cfg.get("custom_hooks") or []), renewal]
     cfg["checkpoint_config"] = {
         **(cfg.get("checkpoint_config") or {}),
         "interval": pruning.interval,
