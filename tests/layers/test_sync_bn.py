@@ -40,15 +40,26 @@ def _worker(rank, folder):
     y = nn.parallel.DistributedDataParallel(layer)(x)
     (y * torch.arange(y.numel()).view_as(y).cos()).sum().backward()
     even = MMSyncBatchNorm(3)
-    even(x.detach())
+    each = x.detach().requires_grad_()
+    (even(each) * torch.arange(y.numel()).view_as(y).cos()).sum().backward()
     # One worker without values: the other one decides, and nobody hangs.
     alone = SyncBatchNorm(3)
     alone(x.detach()[: 2 * rank])
     torch.save(
-        (y.detach(), x.grad, layer.running_mean, layer.running_var, even.running_mean, alone.running_mean),
+        (y.detach(), x.grad, layer.running_mean, layer.running_var, even.running_mean, alone.running_mean, each.grad),
         f"{folder}/{rank}.pth",
     )
     dist.destroy_process_group()
+
+
+def _gradients_where_every_worker_counts_the_same(samples):
+    means = torch.stack([each.mean((0, 2, 3)) for each in samples])
+    mean = means.mean(0)
+    variance = (torch.stack([each.var((0, 2, 3), correction=0) for each in samples]) + (means - mean) ** 2).mean(0)
+    scale = (variance + 1e-5).rsqrt().view(1, 3, 1, 1)
+    outs = [(each - mean.view(1, 3, 1, 1)) * scale for each in samples]
+    sum((y * torch.arange(y.numel()).view_as(y).cos()).sum() for y in outs).backward()
+    return [each.grad for each in samples]
 
 
 def test_two_workers_see_the_statistics_of_the_joint_batch(tmp_path):
@@ -61,7 +72,11 @@ def test_two_workers_see_the_statistics_of_the_joint_batch(tmp_path):
     twin = nn.BatchNorm2d(3)
     outs = twin(torch.cat(samples)).split([2, 3])
     sum((y * torch.arange(y.numel()).view_as(y).cos()).sum() for y in outs).backward()
-    for (y, grad, mean, var, even, alone), sample, out in zip(parts, samples, outs, strict=True):
+    gradients = _gradients_where_every_worker_counts_the_same([_sample(rank) for rank in range(2)])
+    for (y, grad, mean, var, even, alone, of_even), sample, out, other in zip(
+        parts, samples, outs, gradients, strict=True
+    ):
+        assert torch.allclose(of_even, other, rtol=0, atol=1e-6)
         assert torch.allclose(y, out, rtol=0, atol=1e-6)
         assert torch.allclose(grad, sample.grad, rtol=0, atol=1e-6)
         assert torch.allclose(mean, twin.running_mean, rtol=0, atol=1e-6)
