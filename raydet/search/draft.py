@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 UNSET: Any = object()
-"""Of what is still to be computed."""
+"""Of what is still to be computed, or not there."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Draft:
         option = switch.options[chosen]
         self._put(owner, key, option.value, f"{name}.{chosen}", place)
         if owner is not self.values and isinstance(owner[key], dict):
-            owner[key].pop(DELETE_KEY, None)  # nothing of the base config is left within the dict around it
+            owner[key].setdefault(DELETE_KEY, True)
         for other, template in option.along.items():
             places = (place, *self.tied.get(place, ())) if other.startswith(".") else (place,)
             keys = tuple(dict.fromkeys(relative(other, each) for each in places))
@@ -138,7 +138,7 @@ class Draft:
             for key in () if value is UNSET else (first, *self.tied[first]):
                 if key in made:
                     raise SweepError(f"this point sets {key} twice")
-                made[key] = _fitted(_set_only(value), look_up(key, self.base._cfg_dict))
+                made[key] = _fitted(_set_only(value), look_up(key, self.base._cfg_dict, UNSET))
         return {key: made[key] for key in sorted(made, key=lambda key: key.count("."))}
 
 
@@ -184,17 +184,18 @@ def _set_only(value: Any) -> Any:
     return deepcopy(value)
 
 
-def _fitted(value: Any, old: Any) -> Any:
-    """A value for the place of an old one: a dict says that it replaces a dict, a list is a tuple where one was."""
-    if isinstance(value, dict):
-        replaces = value.pop(DELETE_KEY, True)
-        return {**value, DELETE_KEY: True} if replaces and isinstance(old, dict) else value
-    return _as_tuple(value, old)
-
-
-def _as_tuple(value: Any, old: Any) -> Any:
-    if not isinstance(value, list):
+def _fitted(value: Any, old: Any, replaces: bool = True) -> Any:
+    """A value for the place of an old one: a list is a tuple where one was, a dict says whether it replaces a dict."""
+    if isinstance(value, list):
+        return _as_tuple(value, old)
+    if not isinstance(value, dict):
         return value
+    replaces = value.pop(DELETE_KEY, replaces) or not isinstance(old, dict)
+    made = {key: _fitted(each, UNSET if replaces else old.get(key, UNSET), False) for key, each in value.items()}
+    return {**made, DELETE_KEY: True} if replaces and old is not UNSET else made
+
+
+def _as_tuple(value: list[Any], old: Any) -> Any:
     inner = old[0] if isinstance(old, (list, tuple)) and old and isinstance(old[0], (list, tuple)) else old
-    items = [_as_tuple(each, inner) for each in value]
+    items = [_as_tuple(each, inner) if isinstance(each, list) else _fitted(each, UNSET) for each in value]
     return tuple(items) if isinstance(old, tuple) and items and not isinstance(items[0], (list, tuple)) else items

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from raydet.config import Config, check_config
+from raydet.config import Config, ConfigError, check_config
 from raydet.config.merging import DELETE_KEY
 from raydet.search.draft import merged
 from raydet.search.file import Sweep
 from raydet.search.keys import all_keys, look_up
 from raydet.search.space import Draw, Rejected
 from raydet.search.templates import FIXED_KEY
-from raydet.search.tree import SweepError
 
 WIDTH = 100
 ABSENT: Any = object()
@@ -38,7 +37,7 @@ def dry_run(sweep: Sweep, num: int = 8, say: Callable[[str], None] = print) -> i
     for number, point in enumerate(draw_points(sweep, num)):
         if isinstance(point, Exception):
             rejected += isinstance(point, Rejected)
-            count += isinstance(point, SweepError)
+            count += isinstance(point, ConfigError)
             say(f"point {number}: {'rejected' if isinstance(point, Rejected) else 'WRONG'}: {point}")
             continue
         say(f"point {number}:")
@@ -53,7 +52,7 @@ def dry_run(sweep: Sweep, num: int = 8, say: Callable[[str], None] = print) -> i
     return count
 
 
-def draw_points(sweep: Sweep, num: int) -> list[Draw | Rejected | SweepError]:
+def draw_points(sweep: Sweep, num: int) -> list[Draw | Rejected | ConfigError]:
     """The first points of a sweep as a random sampler draws them, and what stands in the way of others."""
     import optuna
 
@@ -62,20 +61,21 @@ def draw_points(sweep: Sweep, num: int) -> list[Draw | Rejected | SweepError]:
     grid = sweep.space.grid() if sweep.search.sampler == "grid" else []
     for point in [*sweep.points, *grid][:num]:
         study.enqueue_trial(point)
-    points: list[Draw | Rejected | SweepError] = []
+    points: list[Draw | Rejected | ConfigError] = []
     for _ in range(num):
         try:
             points.append(sweep.space.draw(study.ask(), sweep.config))
-        except (Rejected, SweepError) as outcome:
+        except (Rejected, ConfigError) as outcome:
             points.append(outcome)
     return points
 
 
 def describe(point: Draw, base: Config) -> list[str]:
     """What a point changes, key by key, and what is known of it."""
-    values = dict(base.items())
-    old = {name: leaf for key in point.options for name, leaf in _leaves(key, look_up(key, values, {}))}
-    new = {name: leaf for key, value in point.options.items() for name, leaf in _leaves(key, value)}
+    old, new = (
+        {name: leaf for key in point.options for name, leaf in _leaves(key, look_up(key, values, {}))}
+        for values in (base._cfg_dict, merged(base, point.options))
+    )
     changed = [name for name in {**new, **old} if old.get(name, ABSENT) != new.get(name, ABSENT)]
     lines = [f"{name}: {_short(old.get(name, ABSENT))} -> {_short(new.get(name, ABSENT))}" for name in sorted(changed)]
     return [*(lines or ["as the base config"]), *(f"({name} {value:.3f})" for name, value in point.facts.items())]

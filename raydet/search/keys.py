@@ -58,7 +58,7 @@ def relative(key: str, place: str) -> str:
 
 
 def all_keys(values: Any, prefix: str = "") -> Iterator[str]:
-    """Every dotted key of a config."""
+    """Every dotted key of a config; elements of lists by number."""
     items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
     for key, value in items:
         yield f"{prefix}{key}"
@@ -81,12 +81,24 @@ def _children(node: Any, part: str) -> list[tuple[str, Any]]:
 
 def _missing(key: str, part: str, walked: list[str], node: Any, values: Any) -> list[tuple[str, Any]]:
     """Raise the error for a part that stands for nothing."""
-    where = ".".join(walked)
-    if isinstance(node, dict):
-        near = nearest(part, map(str, node)) and nearest(f"{where}.{part}".lstrip("."), all_keys(values))
-    elif isinstance(node, (list, tuple)):
-        types = [str(each.get("type")) for each in node if isinstance(each, dict)]
-        near = f" ({where} is a list of {len(node)} elements{nearest(part, types)})"
+    hint = nearest(key, _names(values))
+    if isinstance(node, (list, tuple)):
+        hint += f" ({'.'.join(walked)} is a list of {len(node)} elements)"
+    elif not isinstance(node, dict):
+        hint += f" ({'.'.join(walked)} is {node!r})"
+    raise ConfigKeyError(f"the base config has no key {key!r}{hint}")
+
+
+def _names(values: Any, prefix: str = "") -> Iterator[str]:
+    """Every dotted key as one would write it: elements of lists by their type if only one has it."""
+    if isinstance(values, dict):
+        pairs = [(str(key), value) for key, value in values.items()]
+    elif isinstance(values, list):
+        types = [each.get("type") if isinstance(each, dict) else None for each in values]
+        named = [str(each) if each and types.count(each) == 1 else str(index) for index, each in enumerate(types)]
+        pairs = list(zip(named, values, strict=True))
     else:
-        near = f" ({where} is {node!r})"
-    raise ConfigKeyError(f"the base config has no key {key!r}{near or nearest(key, all_keys(values))}")
+        return
+    for name, value in pairs:
+        yield f"{prefix}{name}"
+        yield from _names(value, f"{prefix}{name}.")

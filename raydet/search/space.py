@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 
+SHOWN = 8
+"""Names that a message lists."""
+
+
 @dataclass(frozen=True)
 class Draw:
     """One point of a space.
@@ -177,7 +181,8 @@ def _flat(point: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") 
 def _encode(name: str, value: Any, known: Mapping[str, Parameter | Switch]) -> Any:
     drawn = known.get(name)
     if drawn is None:
-        hint = nearest(name, known) or f"; there are {', '.join(known)}"
+        others = f"; there are {', '.join(list(known)[:SHOWN])}{' ...' * (len(known) > SHOWN)}"
+        hint = nearest(name, known, 0.7) or others
         raise SweepError(f"nothing called {name!r} is drawn{hint}")
     try:
         if isinstance(drawn, Parameter):

@@ -99,6 +99,39 @@ def test_choices_nest_and_options_may_be_laid_over_the_old_dict(sweep):
     assert "_delete_" not in merged(it, sgd).optimizer
 
 
+def test_choices_within_dicts_and_lists_replace_what_was_there(sweep):
+    it = sweep("""options: {custom_hooks: [{type: EMAHook, priority: 1}]}
+space:
+  model.rpn_head:
+    choose:
+      old: {_delete_: false}
+      new:
+        _delete_: false
+        feat_channels: 32
+        loss_cls: {choose: {focal: {type: FocalLoss}, same: {_delete_: false, loss_weight: 3.0}}}
+  custom_hooks: [{choose: {ema: {type: EMAHook}, check: {type: NumClassCheckHook}}}]
+""")
+    (focal,) = ask(it, point={"model.rpn_head": {"new": {"loss_cls": "focal"}}, "custom_hooks.0": "check"})
+    (same,) = ask(it, point={"model.rpn_head": {"new": {"loss_cls": "same"}}})
+    assert merged(it, focal).model.rpn_head.loss_cls == {"type": "FocalLoss"}
+    assert merged(it, focal).model.rpn_head.feat_channels == 32
+    assert merged(it, focal).custom_hooks == [{"type": "NumClassCheckHook"}]
+    old = it.config.model.rpn_head
+    assert merged(it, same).model.rpn_head.loss_cls == {**old.loss_cls, "loss_weight": 3.0}
+    assert merged(it, same).model.rpn_head.type == "RPNHead"
+
+
+def test_a_dict_may_take_the_place_of_none_and_of_nothing(sweep):
+    it = sweep("""options: {optimizer_config.grad_clip: null}
+space:
+  optimizer_config.grad_clip: {choose: {none: null, norm: {max_norm: 3.0}}}
+  data.val_dataloader: {choose: {one: {samples_per_gpu: 1}, two: {samples_per_gpu: 2}}, new: true}
+""")
+    (draw,) = ask(it, point={"optimizer_config.grad_clip": "norm", "data.val_dataloader": "two"})
+    assert merged(it, draw).optimizer_config.grad_clip == {"max_norm": 3.0}
+    assert merged(it, draw).data.val_dataloader == {"samples_per_gpu": 2}
+
+
 def test_one_value_goes_to_several_keys(sweep):
     it = sweep("""space:
   lr_config.warmup_ratio: {expression: model.roi_head.bbox_head.loss_cls.loss_weight / 10}
