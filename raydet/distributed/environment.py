@@ -66,11 +66,9 @@ class RayEnvironment(ProcessGroupEnvironment):
         self._evaluation = evaluation
         self.evaluates_elsewhere = evaluation is not None
         self._waiting = Waiting(folder)
-        self._outbox = Outbox(folder, self.work_dir, self._logger.info)
-        registered = _registered()
-        if self.rank == 0:
-            self._outbox.clear(registered)
-        self._arrivals = self._outbox.arrivals(registered)
+        self._outbox = Outbox(folder, self.work_dir, self._logger.info, self.rank)
+        self._outbox.clear()
+        self._arrivals = self._outbox.arrivals(_registered())
         self._looked = False
         self._latest: Path | None = None
         self.stops: StopRequests | None = None
@@ -94,9 +92,7 @@ class RayEnvironment(ProcessGroupEnvironment):
         """
         plain = {name: value for name, value in metrics.items() if isinstance(value, (bool, int, float, str))}
         name = new_name()
-        handed = (
-            self._outbox.put(checkpoint, name, self.rank) if checkpoint is not None and self._has(checkpoint) else None
-        )
+        handed = self._outbox.put(checkpoint, name) if checkpoint is not None and self._has(checkpoint) else None
         ray.train.report(
             plain,
             checkpoint=None if handed is None else ray.train.Checkpoint.from_directory(handed),
@@ -151,6 +147,7 @@ class RayEnvironment(ProcessGroupEnvironment):
     def close(self) -> None:
         """Send what is left to object storage."""
         self._waiting.close()
+        self._outbox.close()
         if self._mirror is not None:
             self._mirror.close()
         if self.stops is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,8 +19,9 @@ UPLOAD_PATIENCE = 3600.0
 
 
 def new_name() -> str:
-    """The name of a checkpoint folder; names sort by time."""
-    return f"checkpoint_{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() // 1000 % 10**6:06d}"
+    """The name of a checkpoint folder, which tells the time."""
+    seconds, rest = divmod(time.time_ns(), 10**9)
+    return f"checkpoint_{time.strftime('%Y%m%d_%H%M%S', time.localtime(seconds))}_{rest // 1000:06d}"
 
 
 class Outbox:
@@ -29,44 +29,47 @@ class Outbox:
 
     On a disk that all nodes share they are hard links, which cost neither time nor space. To object storage they are
     copied by Ray Train's thread for uploads, in the order in which they were made: first the files, then the digests,
-    which say that they are complete. What has not arrived stays in the outbox, a hidden folder of `work_dir`.
+    which say that they are complete. What has not arrived stays in a hidden folder of `work_dir`, and so does for a
+    while what is brought from there.
 
     Args:
         folder: of the run.
         work_dir: where the engine writes checkpoints.
         say: takes a line about what is noteworthy.
+        rank: of the worker.
     """
 
-    def __init__(self, folder: RunFolder, work_dir: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: RunFolder, work_dir: Path, say: Callable[[str], None], rank: int = 0) -> None:
         self._folder = folder
-        self._place = folder.local or work_dir / ".outbox"
+        self._own = work_dir / f".rank_{rank}"
+        self._place = folder.local or self._own / "outbox"
+        self._inbox = self._own / "inbox"
         self._say = say
+        self._rank = rank
         self._newest: Path | None = None
         self._waiting = 0
         self._sent = threading.Condition()
 
-    def clear(self, registered: str | None) -> None:
-        """Remove what dead workers left: files that were to be sent, folders newer than the newest that is registered.
-
-        Args:
-            registered: name of that folder; None when nothing is.
-        """
-        if self._folder.local is None:
-            shutil.rmtree(self._place, ignore_errors=True)
-        for name in self._folder.checkpoints():
-            if registered is None or name > registered:
+    def clear(self) -> None:
+        """Remove what dead workers left: files that were to be sent; of rank 0 also folders that never got complete."""
+        shutil.rmtree(self._own, ignore_errors=True)
+        if self._rank == 0:
+            for name in set(self._folder.checkpoints()) - set(self._folder.registered()):
                 self._folder.remove(name)
 
-    def put(self, checkpoint: Path, name: str, rank: int = 0) -> Path:
+    def close(self) -> None:
+        """Remove what this worker has brought here."""
+        shutil.rmtree(self._inbox, ignore_errors=True)
+
+    def put(self, checkpoint: Path, name: str) -> Path:
         """Take a checkpoint with its digests, whatever becomes of it where it is; returns a folder with it.
 
         Args:
             checkpoint: a file; or a folder in shards, of which each rank takes its part where no disk is shared.
             name: of the checkpoint's folder in the run folder.
-            rank: of this worker.
         """
         place = self._place / name
-        for file, target in _parts(checkpoint, rank, everything=self._folder.local is not None):
+        for file, target in _parts(checkpoint, self._rank, everything=self._folder.local is not None):
             (place / target).parent.mkdir(parents=True, exist_ok=True)
             _link(file, place / target)
         with self._sent:
@@ -108,15 +111,15 @@ class Outbox:
         self._newest = original
         self._say(f"{original.name} is in {self._folder} after {seconds:.1f} s")
 
-    def arrivals(self, registered: str | None) -> Iterator[Path]:
-        """The checkpoint files in the run folder, the newest first, each brought to this node when it is asked for.
+    def arrivals(self, newest: str | None) -> Iterator[Path]:
+        """The complete checkpoints in the run folder, the newest first, each brought here when it is asked for.
 
         Args:
-            registered: name of the first folder; newer ones are not complete.
+            newest: name of the first folder; None when there is none.
         """
-        if registered is None:
+        if newest is None:
             return
-        for name in (each for each in self._folder.checkpoints() if each <= registered):
+        for name in (newest, *(name for name in self._folder.registered() if name != newest)):
             try:
                 yield only_file(self._bring(name))
             except FileNotFoundError as error:
@@ -125,7 +128,7 @@ class Outbox:
     def _bring(self, name: str) -> Path:
         if self._folder.local is not None:
             return self._folder.local / name
-        return self._folder.fetch(name, Path(tempfile.mkdtemp(prefix="raydet_resume_")))
+        return self._folder.fetch(name, self._inbox)
 
 
 def _link(file: Path, target: Path) -> None:

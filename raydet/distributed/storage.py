@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
 import secrets
@@ -54,8 +55,16 @@ class RunFolder:
         return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
 
     def checkpoints(self) -> list[str]:
-        """Names of the checkpoint folders in it, the newest first."""
-        return [name for name in reversed(self.files()) if name.startswith("checkpoint_") and name != SNAPSHOT]
+        """Names of the checkpoint folders in it."""
+        return [name for name in self.files() if name.startswith("checkpoint_") and name != SNAPSHOT]
+
+    def registered(self) -> list[str]:
+        """Those of them that Ray Train has noted as complete, the newest first."""
+        if SNAPSHOT not in self.files():
+            return []
+        noted = json.loads(self.read(SNAPSHOT))
+        names = [result["checkpoint_dir_name"] for result in noted["checkpoint_results"]]
+        return [name for _, name in sorted(zip(noted["checkpoint_report_indices"], names, strict=True), reverse=True)]
 
     def send(self, source: Path, name: str, patience: float = PATIENCE) -> None:
         """Copy a local file to `name` in the folder, whole or not at all, trying for `patience` seconds.

@@ -1,5 +1,7 @@
 """Checkpoints that are handed to the run folder, on a disk and where a folder stands for object storage."""
 
+import json
+
 import pyarrow.fs as pafs
 import pytest
 import torch
@@ -24,6 +26,13 @@ def write(folder, number):
     return path
 
 
+def note(run, names):
+    """What Ray Train notes of complete checkpoints."""
+    results = [{"checkpoint_dir_name": name} for name in names]
+    state = {"checkpoint_results": results, "checkpoint_report_indices": list(range(len(names)))}
+    (run / "checkpoint_manager_snapshot.json").write_text(json.dumps(state))
+
+
 def sent(outbox, path):
     name = new_name()
     outbox.send(outbox.put(path, name), name, path)
@@ -39,6 +48,7 @@ def test_checkpoints_go_to_the_storage_with_their_digests_and_the_newest_stays_h
     assert {path.name for path in (there / names[1]).iterdir()} == {"epoch_2.pth", "epoch_2.pth.sha256"}
     assert [path.name for path in tmp_path.glob("*.pth")] == ["epoch_3.pth"]
     assert lines[-1].startswith("epoch_3.pth is in s3://bucket/runs/a after")
+    note(there, names[:2])
     found = list(outbox.arrivals(names[1]))
     assert [path.name for path in found] == ["epoch_2.pth", "epoch_1.pth"]
     assert found[0].with_name("epoch_2.pth.sha256").exists()
@@ -55,14 +65,14 @@ def test_upload_waits_for_a_storage_that_is_away_and_says_so(remote, tmp_path, c
 
 def test_what_dead_workers_left_is_removed_but_not_what_is_registered(remote, tmp_path):
     outbox = Outbox(remote(), tmp_path, print)
-    first, second = (sent(outbox, write(tmp_path, number)) for number in (1, 2))
+    first, _ = (sent(outbox, write(tmp_path, number)) for number in (1, 2))
     outbox.put(write(tmp_path, 3), new_name())
-    Outbox(remote(), tmp_path, print).clear(first)
-    assert not (tmp_path / ".outbox").exists()
+    note(tmp_path / "there" / "runs" / "a", [first])
+    Outbox(remote(), tmp_path, print, rank=1).clear()
+    assert len(remote().checkpoints()) == 2
+    Outbox(remote(), tmp_path, print).clear()
+    assert not list(tmp_path.glob(".rank_*"))
     assert remote().checkpoints() == [first]
-    Outbox(remote(), tmp_path, print).clear(None)
-    assert remote().checkpoints() == []
-    assert second > first
 
 
 def test_on_a_shared_disk_checkpoints_are_links(tmp_path):
@@ -82,7 +92,7 @@ def test_each_worker_sends_its_part_of_a_checkpoint_in_shards(remote, tmp_path):
     name = new_name()
     there = tmp_path / "there" / "runs" / "a" / name / "epoch_1.shards"
     for rank, part in ((1, {"__1_0.distcp"}), (0, {each.name for each in path.iterdir()})):
-        outbox = Outbox(remote(), tmp_path / f"node{rank}", print)
-        outbox.send(outbox.put(path, name if rank == 0 else new_name(), rank), name, path)
+        outbox = Outbox(remote(), tmp_path / f"node{rank}", print, rank)
+        outbox.send(outbox.put(path, name if rank == 0 else new_name()), name, path)
         assert {each.name for each in there.iterdir()} == part
     assert next(outbox.arrivals(name)).name == "epoch_1.shards"
