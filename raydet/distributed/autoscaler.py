@@ -72,6 +72,22 @@ def bring_nodes(
         remove_placement_group(group)
 
 
+def settle_on_head() -> None:
+    """Start the actors that Ray Data keeps for as long as a cluster lives on its head.
+
+    Each is started by the first stream that needs it, on that stream's node, where it would outlive the run: the node
+    could never become idle, and would not go.
+    """
+    from ray._common.constants import HEAD_NODE_RESOURCE_NAME
+    from ray.data._internal.execution.node_trackers.actor_location import ActorLocationTracker
+    from ray.data._internal.stats import STATS_ACTOR_NAME, STATS_ACTOR_NAMESPACE, _StatsActor
+
+    on_head = {"lifetime": "detached", "get_if_exists": True, "resources": {HEAD_NODE_RESOURCE_NAME: 0.001}}
+    _StatsActor.options(name=STATS_ACTOR_NAME, namespace=STATS_ACTOR_NAMESPACE, **on_head).remote()
+    tracker = "ActorLocationTracker"
+    ActorLocationTracker.options(name=tracker, namespace=tracker, max_concurrency=8, **on_head).remote()
+
+
 def _wait(group: Any, demand: Demand, timeout: float, interval: float, patience: float) -> None:
     start = time.monotonic()
     refused: float | None = None

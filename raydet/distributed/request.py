@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raydet.config import Config, import_modules
-from raydet.distributed.autoscaler import Demand, bring_nodes
+from raydet.distributed.autoscaler import Demand, bring_nodes, settle_on_head
 from raydet.distributed.cluster import capacity
 from raydet.distributed.evaluation import SeparateEvaluation
 from raydet.distributed.fault_tolerance import FaultTolerance
@@ -86,6 +86,7 @@ class Request:
 
         plan = self.fitting_plan(cfg, split, alone)
         if capacity().growing:
+            settle_on_head()
             bring_nodes(self._demand(plan), timeout=self.wait, say=self.say)
         else:
             wait_for_resources(plan, ray.available_resources, timeout=self.wait, say=self.say)
