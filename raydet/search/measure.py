@@ -100,10 +100,10 @@ def flops(model: nn.Module, image: dict[str, Any]) -> float:
 
 def memory(model: nn.Module, image: dict[str, Any]) -> float:
     """MiB of the model and of what one image takes at the peak."""
-    own = sum(each.untyped_storage().nbytes() for each in [*model.parameters(), *model.buffers()])
+    own: int = sum(each.untyped_storage().nbytes() for each in [*model.parameters(), *model.buffers()])
     with _Peak() as peak:
         _detect(model, image)
-    return (own + peak.most) / 2**20
+    return float(own + peak.most) / 2**20
 
 
 def _detect(model: nn.Module, image: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ def _wait() -> None:
         torch.accelerator.synchronize()
 
 
-class _Peak(TorchDispatchMode):
+class _Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows the storages of all tensors that are made, on any device.
 
     Attributes:
@@ -124,7 +124,7 @@ class _Peak(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.most = self._alive = 0
         self._known: set[int] = set()
 

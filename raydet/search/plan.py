@@ -48,8 +48,8 @@ def plan_sweep(
 ) -> SweepPlan:
     """Share a cluster out among trials.
 
-    Without a number in the settings, a trial gets what a run of its own would, and as many run as fit; with one, trials
-    share what there is.
+    Without a number in the settings, a trial gets what a run of its own would, and as many run as fit. With one, trials
+    of one worker share what there is; those of several, which ask for it as any run does, are as many as fit at most.
 
     Args:
         settings: the shape of a trial.
@@ -61,7 +61,8 @@ def plan_sweep(
     Raises:
         ValueError: not even one trial, or not so many at a time, can ever fit.
     """
-    wanted = settings.concurrent or 1
+    inside = settings.num_workers == 1
+    wanted = (settings.concurrent or 1) if inside else 1
     given = {"CPU": settings.cpus, "GPU": settings.gpus}
     use_gpu = bool(settings.gpus) if settings.use_gpu is None and settings.gpus is not None else settings.use_gpu
     plan = plan_resources(
@@ -74,7 +75,8 @@ def plan_sweep(
     )
     check_resources(plan, cluster)
     trial = replace(plan, num_workers=settings.num_workers)
-    return SweepPlan(trial, min(settings.concurrent or _fitting(trial, cluster), num_trials))
+    shared = settings.concurrent if inside else None
+    return SweepPlan(trial, min(shared or _fitting(trial, cluster), settings.concurrent or num_trials, num_trials))
 
 
 def _fitting(trial: ResourcePlan, cluster: Capacity) -> int:
