@@ -1,4 +1,4 @@
-"""Stands for Slurm's programs in the test of clusters/slurm.sh: each is a link to this file, and acts by its name."""
+"""Stands for Slurm's programs in the test of clusters/slurm.sh: each is a copy of this file, and acts by its name."""
 
 import os
 import sys
