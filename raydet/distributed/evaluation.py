@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
-from raydet.distributed.best import keep_best
-from raydet.distributed.monitor import Reporter
 from raydet.distributed.storage import RunFolder
 
 RECORDS = "evaluations"
@@ -66,79 +61,17 @@ class SeparateEvaluation:
         """What Ray Train's trainer takes."""
         from ray.train import ValidationConfig, ValidationTaskConfig
 
+        from raydet.distributed.evaluation_task import EvaluationTask
+
         resources = self.resources(use_gpu)
-        options: dict[str, Any] = {
-            "num_cpus": resources["CPU"],
-            "num_gpus": resources.get("GPU", 0),
-            "max_retries": 3,  # lost nodes; errors are tried again by the task itself, which can say so
-        }
+        options: dict[str, Any] = {"num_cpus": resources["CPU"], "num_gpus": resources.get("GPU", 0)}
         if self.label_selector:
             options["label_selector"] = dict(self.label_selector)
         return ValidationConfig(
-            fn=EvaluationTask(cfg, folder, box, self.retries),
+            fn=EvaluationTask(cfg, folder, box, self.retries, options),
             task_config=ValidationTaskConfig(timeout_s=self.timeout),
-            ray_remote_kwargs=options,
+            ray_remote_kwargs={"num_cpus": 0, "max_retries": 3},  # the task only looks after the one that works
         )
-
-
-@dataclass(frozen=True)
-class EvaluationTask:
-    """Evaluates one checkpoint; called by Ray Train, one at a time.
-
-    Args:
-        cfg: of the run.
-        folder: of the run.
-        box: where events for the driver go.
-        retries: see `SeparateEvaluation`.
-    """
-
-    cfg: Any
-    folder: RunFolder
-    box: Any
-    retries: int
-
-    def __call__(self, checkpoint: Any, *, name: str, epoch: int, iter: int, at_end: bool) -> dict[str, float]:
-        """Returns the numbers, which Ray Train keeps with the checkpoint; none after an evaluation that failed."""
-        position = {"name": name, "epoch": epoch, "iter": iter, "checkpoint": Path(checkpoint.path).name}
-        for attempt in range(1, self.retries + 2):
-            try:
-                return self._evaluate(position)
-            except Exception as error:
-                more = "it is tried again" if attempt <= self.retries else "it is given up, and training goes on"
-                self._say(f"evaluation of {name} failed ({type(error).__name__}: {error}); {more}")
-                failure = f"{type(error).__name__}: {error}"
-        self.folder.write(f"{RECORDS}/{name}.json", json.dumps({**position, "error": failure}))
-        return {}
-
-    def _evaluate(self, position: dict[str, Any]) -> dict[str, float]:
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="raydet_evaluation_") as place:
-            metrics = self._metrics(Path(place), position["checkpoint"])
-        record = {**position, "seconds": round(time.monotonic() - began, 3), "metrics": metrics}
-        self.folder.write(f"{RECORDS}/{position['name']}.json", json.dumps(record))
-        Reporter(self.box).tell("evaluation", record)
-        numbers = {key: value for key, value in metrics.items() if isinstance(value, (int, float))}
-        shown = ", ".join(f"{key} {value:.4f}" for key, value in numbers.items())
-        self._say(f"evaluation of {position['name']} ({record['seconds']:.1f} s): {shown}")
-        best = keep_best(self.folder, self.cfg.get("evaluation") or {}, position, records(self.folder))
-        if best is not None:
-            self._say(best)
-        return numbers
-
-    def _metrics(self, place: Path, name: str) -> dict[str, Any]:
-        from raydet.checkpoint import check_sidecar
-        from raydet.config import import_modules
-        from raydet.distributed.outbox import only_file
-        from raydet.engine.testing import evaluate_detector
-
-        import_modules(self.cfg.get("custom_imports") or {})
-        found = only_file(self.folder.local / name if self.folder.local else self.folder.fetch(name, place))
-        check_sidecar(found)
-        metrics = evaluate_detector(self.cfg, found, work_dir=place, split="val")
-        return {key: value for key, value in metrics.items() if isinstance(value, (bool, int, float, str))}
-
-    def _say(self, line: str) -> None:
-        Reporter(self.box).send("log", f"raydet: {line}")
 
 
 class Waiting:

@@ -14,7 +14,8 @@ from tiny import tiny_config
 from raydet.checkpoint import check_sidecar, load, save_checkpoint
 from raydet.distributed import train
 from raydet.distributed.best import keep_best
-from raydet.distributed.evaluation import EvaluationTask, SeparateEvaluation, Waiting, last_metrics, records
+from raydet.distributed.evaluation import SeparateEvaluation, Waiting, last_metrics, records
+from raydet.distributed.evaluation_task import EvaluationTask, evaluate_checkpoint
 from raydet.distributed.resources import Capacity, NodeGroup
 from raydet.distributed.storage import RunFolder
 
@@ -54,7 +55,7 @@ def test_evaluation_without_save_best_keeps_nothing(folder, tmp_path):
 def test_failing_evaluation_is_tried_again_then_given_up(tmp_path, monkeypatch):
     tries, lines = [], []
     monkeypatch.setattr(EvaluationTask, "_say", lambda self, line: lines.append(line))
-    monkeypatch.setattr(EvaluationTask, "_evaluate", lambda self, position: tries.append(1) or 1 / 0)
+    monkeypatch.setattr(EvaluationTask, "_evaluate", lambda self, checkpoint: tries.append(1) or 1 / 0)
     run = RunFolder(pafs.LocalFileSystem(), str(tmp_path), "a", "runs")
     task = EvaluationTask({}, run, None, retries=1)
     assert task(run_checkpoint(tmp_path), name="epoch_1", epoch=1, iter=4, at_end=False) == {}
@@ -65,7 +66,7 @@ def test_failing_evaluation_is_tried_again_then_given_up(tmp_path, monkeypatch):
     assert last_metrics(run) == {}
 
 
-def test_task_gives_the_numbers_of_an_evaluation_in_line(coco, tmp_path):
+def test_task_gives_the_numbers_of_an_evaluation_in_line(coco, tmp_path, monkeypatch):
     cfg = tiny_config(*coco, max_epochs=1, evaluation={"metric": "bbox", "save_best": "bbox_mAP"})
     inline = train(cfg, local=True, storage=str(tmp_path), name="a")
     run = RunFolder(pafs.LocalFileSystem(), str(tmp_path), "a", "runs")
@@ -75,6 +76,7 @@ def test_task_gives_the_numbers_of_an_evaluation_in_line(coco, tmp_path):
     best = next(inline.work_dir.glob("best_*.pth"))
     content = best.read_bytes()
     best.unlink()
+    monkeypatch.setattr(EvaluationTask, "_evaluate", lambda self, name: evaluate_checkpoint(cfg, run, name))
     task = EvaluationTask(cfg, run, None, retries=0)
     found = task(run_checkpoint(inline.work_dir), name="epoch_1", epoch=1, iter=12, at_end=True)
     numbers = {name: value for name, value in inline.metrics.items() if not isinstance(value, str)}
@@ -151,3 +153,18 @@ def test_separate_evaluation_gives_the_numbers_of_one_in_line_and_training_does_
     longest = max(later - earlier for earlier, later in pairwise(at))
     shortest_evaluation = min(record["seconds"] for record in found)
     assert longest < max(shortest_evaluation, 3.0)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_killed_evaluation_is_made_again_and_the_run_goes_on(ray_cluster, coco, tmp_path):
+    cfg = tiny_config(
+        *coco,
+        evaluation={"interval": 2, "metric": "bbox", "separate": {"retries": 1}},
+        custom_imports={"imports": ["kill_hook"], "allow_failed_imports": False},
+    )
+    cfg.data.val.type = "DeadlyDataset"
+    cfg.data.val.marker = str(tmp_path / "killed")
+    result = train(cfg, storage=str(tmp_path), name="a", carrier="torch", resources_per_worker={"CPU": 1})
+    assert (tmp_path / "killed").exists()
+    assert "bbox_mAP" in result.metrics
