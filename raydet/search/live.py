@@ -212,7 +212,7 @@ def _cells(record: TrialRecord, progress: Progress) -> list[RenderableType]:
 
 def _max_steps(sweep: Any) -> int | None:
     """Epochs or iterations of a whole trial, None where only its own config knows."""
-    from raydet.search.run import max_steps_of
+    from raydet.search.trial_config import max_steps_of
 
     try:
         return max_steps_of(sweep)

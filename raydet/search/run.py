@@ -28,6 +28,7 @@ from raydet.search.settings import Objective
 from raydet.search.storage import open_storage
 from raydet.search.study import DrawingStudy
 from raydet.search.task import TrialFunction
+from raydet.search.trial_config import max_steps_of
 
 if TYPE_CHECKING:
     from raydet.search.plan import SweepPlan
@@ -154,24 +155,6 @@ def identity_of(sweep: Sweep) -> dict[str, Any]:
     return {"seed": sweep.seed, **identity, "config": sweep.config.pretty_text}
 
 
-def max_steps_of(sweep: Sweep) -> int:
-    """Epochs or iterations of a whole trial.
-
-    Raises:
-        ValueError: neither the sweep nor its config says.
-    """
-    if sweep.pruning.max_steps is not None:
-        return sweep.pruning.max_steps
-    key = f"max_{sweep.pruning.unit}s"
-    steps = (sweep.config.get("runner") or {}).get(key)
-    if not isinstance(steps, int):
-        raise ValueError(
-            f"pruning.unit is {sweep.pruning.unit!r}, but the config's runner has no {key}; set pruning.max_steps, or "
-            "the other unit"
-        )
-    return steps
-
-
 def _conduct(
     sweep: Sweep, folder: Path, ledger: Ledger, callbacks: Sequence[SweepWatcher]
 ) -> tuple[Conductor, Watchers]:
@@ -185,7 +168,7 @@ def _conduct(
     grid = sweep.space.grid() if sweep.search.sampler == "grid" else []
     given = [*sweep.points, *grid]
     drawer = Drawer(study, sweep.space, sweep.config, sweep.seed, given, only_given=bool(grid))
-    max_steps = max_steps_of(sweep) if sweep.pruning.scheduler != "none" else 0
+    max_steps = max_steps_of(sweep)
     population = None
     if sweep.pruning.scheduler == "pbt":
         population = Population(sweep.pruning, sweep.objectives[0], max_steps, sweep.seed, drawer)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from raydet.config import Config
+from raydet.search.file import Sweep
 from raydet.search.settings import PruningSettings
 from raydet.search.task import TrialTask
 
@@ -64,9 +65,19 @@ def last_step(cfg: Config, pruning: PruningSettings) -> int:
     steps: Any = (cfg.get("runner") or {}).get(key)
     if not isinstance(steps, int):
         raise ValueError(
-            f"pruning.unit is {pruning.unit!r}, but the config's runner has no {key}; choose the unit that it counts in"
+            f"pruning.unit is {pruning.unit!r}, but the config's runner has no {key}; choose the unit that it "
+            "counts in, or set pruning.max_steps"
         )
     return steps
+
+
+def max_steps_of(sweep: Sweep) -> int:
+    """Epochs or iterations of a whole trial of a sweep, by which rungs are laid.
+
+    Raises:
+        ValueError: neither the sweep nor its config says.
+    """
+    return sweep.pruning.max_steps or last_step(sweep.config, sweep.pruning)
 
 
 def source_checkpoint(task: TrialTask, by_epoch: bool) -> Path:
