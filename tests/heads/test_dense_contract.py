@@ -10,8 +10,9 @@ from dense_settings import ASSIGNER, PLAIN, SIZES, anchor_head
 from dense_settings import HEADS as SETTINGS
 from torch import Tensor, nn
 
-from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.output import DenseOutput, Predictor
+from raydet.heads.dense.towers import conv_tower
 from raydet.registry import HEADS
 from raydet.structures import Batch, GroundTruth, ImageMeta
 

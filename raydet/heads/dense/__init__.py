@@ -3,7 +3,7 @@
 from raydet.heads.dense.adaption import FeatureAdaption
 from raydet.heads.dense.anchor import AnchorHead
 from raydet.heads.dense.atss import ATSSHead
-from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.cascade_rpn import CascadeRPNHead, StageCascadeRPNHead
 from raydet.heads.dense.embedding_rpn import EmbeddingRPNHead
 from raydet.heads.dense.fcos import FCOSHead
@@ -20,6 +20,7 @@ from raydet.heads.dense.retina import RetinaHead
 from raydet.heads.dense.rpn import RPNHead
 from raydet.heads.dense.sabl_retina import SABLRetinaHead
 from raydet.heads.dense.ssd import SSDHead
+from raydet.heads.dense.towers import conv_tower
 from raydet.heads.dense.yolo_v3 import YOLOV3Head
 from raydet.heads.dense.yolof import YOLOFHead
 from raydet.heads.dense.yolox import YOLOXHead

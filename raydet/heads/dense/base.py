@@ -1,4 +1,4 @@
-"""What all dense heads share: towers, predictors, the flat axis R, targets, losses and detections."""
+"""What all dense heads share: towers, predictors, the flat axis R, targets and losses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from raydet.assignment.ascend import AscendMaxIoUAssigner
 from raydet.assignment.static_targets import static_targets
 from raydet.assignment.targets import DenseTargets, assign_targets
 from raydet.geometry import anchor_inside_flags
-from raydet.heads.dense.candidates import Candidates, select_candidates, suppress
 from raydet.heads.dense.layout import LevelLayout, flatten_levels
+from raydet.heads.dense.loss_levels import apply_loss
 from raydet.heads.dense.output import DenseOutput, Predictor
+from raydet.heads.dense.prediction import DensePrediction
+from raydet.heads.dense.towers import conv_tower
 from raydet.heads.settings import DenseTraining, Prediction, build_assigner_and_sampler, samples
-from raydet.heads.views import scale_of, to_original
-from raydet.layers import BaseModule, ConvModule, Scale
+from raydet.layers import BaseModule, Scale
 from raydet.registry import BBOX_CODERS, LOSSES, PRIOR_GENERATORS
-from raydet.structures import Batch, Detections, GroundTruth, ImageMeta
+from raydet.structures import Batch, GroundTruth, ImageMeta
 
 ANCHORS = {
     "type": "AnchorGenerator",
@@ -41,7 +42,7 @@ LOSS_BBOX = {"type": "SmoothL1Loss", "beta": 1.0 / 9.0, "loss_weight": 1.0}
 INIT = {"type": "Normal", "layer": "Conv2d", "std": 0.01}
 
 
-class DenseHead(BaseModule, ABC):
+class DenseHead(DensePrediction, BaseModule, ABC):
     """A head that predicts at every cell of every feature map.
 
     A subclass states its `towers` and `predictors` and, where it differs, `assign`, `losses`, `scores`,
@@ -291,117 +292,6 @@ class DenseHead(BaseModule, ABC):
         if self.reg_decoded_bbox:
             return self.bbox_coder.decode(targets.priors, predicted), targets.boxes
         return predicted, self.bbox_coder.encode(targets.priors, targets.boxes)
-
-    # Inference
-
-    def scores(self, output: DenseOutput) -> Tensor:
-        """`(N, R, K)` class probabilities."""
-        logits = output["cls"]
-        return logits.sigmoid() if self.use_sigmoid_cls else logits.softmax(-1)[..., :-1]
-
-    def score_factors(self, output: DenseOutput) -> Tensor | None:
-        """`(N, R)` factors on the scores of selected candidates (centerness), or None."""
-        return None
-
-    def decode(self, output: DenseOutput, image: int, index: Tensor, max_shape: Sequence[int]) -> Tensor:
-        """`(M, 4)` boxes of the priors at `index` of one image, clipped to `max_shape`."""
-        deltas = output["box"][image, index]
-        boxes: Tensor = self.bbox_coder.decode(output.image_priors(image)[index], deltas, max_shape=max_shape)
-        return boxes
-
-    def select(self, scores: Tensor, layout: LevelLayout) -> Candidates:
-        """The pairs of prior and class of one image, scored `(R, K)`, that are worth decoding."""
-        return select_candidates(scores, layout, self.test_config.score_thr, self.test_config.nms_pre)
-
-    def finish(self, candidates: Detections) -> Detections:
-        """Detections from candidates."""
-        return suppress(candidates, self.test_config)
-
-    def candidates(self, output: DenseOutput, metas: Sequence[ImageMeta]) -> list[Detections]:
-        """Detections before suppression, in pixels of the network input."""
-        scores, factors = self.scores(output), self.score_factors(output)
-        found = []
-        for image, meta in enumerate(metas):
-            picked = self.select(scores[image], output.layout)
-            boxes = self.decode(output, image, picked.priors, meta.img_shape[:2])
-            final = picked.scores if factors is None else picked.scores * factors[image, picked.priors]
-            found.append(Detections(boxes, final, picked.labels))
-        return found
-
-    @torch.no_grad()
-    def predict(self, feats: Sequence[Tensor], metas: Sequence[ImageMeta], rescale: bool = False) -> list[Detections]:
-        """Detections of every image, in pixels of the original image when `rescale`."""
-        found = self.candidates(self.outputs(feats), metas)
-        if rescale:
-            found = [each.reduced(scale_of(meta, each.boxes)) for each, meta in zip(found, metas, strict=True)]
-        return [self.finish(each) for each in found]
-
-    @torch.no_grad()
-    def predict_augmented(
-        self, feats: Sequence[Sequence[Tensor]], metas: Sequence[ImageMeta], rescale: bool = False
-    ) -> Detections:
-        """Detections of one image from several views of it: all candidates of all views are suppressed together."""
-        views = [self.candidates(self.outputs(f), [meta])[0] for f, meta in zip(feats, metas, strict=True)]
-        joined = Detections(
-            torch.cat([to_original(view.boxes, meta) for view, meta in zip(views, metas, strict=True)]),
-            torch.cat([view.scores for view in views]),
-            torch.cat([view.labels for view in views]),
-        )
-        kept = self.finish(joined)
-        return kept if rescale else kept.enlarged(scale_of(metas[0], kept.boxes))
-
-
-def apply_loss(
-    loss: Any, columns: tuple[Tensor, ...], avg_factor: float | Tensor, output: DenseOutput, rows: Tensor | None
-) -> Tensor:
-    """A loss of predictions, targets and weights that stand at the flat indices `rows` (None: at all).
-
-    Losses that sort or bin, thus depend on what they see at once, say `per_level`: 2.x shows them one level at a time.
-    """
-    if not getattr(loss, "per_level", False):
-        value: Tensor = loss(*columns, avg_factor=avg_factor)
-        return value
-    levels = output.levels(rows)
-    members = [(levels == level).nonzero().squeeze(1) for level in range(len(output.layout.sizes))]
-    parts = [loss(*(column[own] for column in columns), avg_factor=avg_factor) for own in members]
-    return torch.stack(parts).sum()
-
-
-def per_level_counts(output: DenseOutput, inside: Tensor | None) -> list[int]:
-    """How many of the priors `inside` an image, `(R,)` bool or None for all, each level has."""
-    if inside is None:
-        return output.layout.num_per_level
-    return [int(level.sum()) for level in output.layout.split(inside, 0)]
-
-
-def conv_tower(
-    num_convs: int,
-    in_channels: int,
-    out_channels: int,
-    conv_cfg: Any = None,
-    norm_cfg: Any = None,
-    last_conv_cfg: Any = None,
-    conv: Callable[..., nn.Module] = ConvModule,
-    **options: Any,
-) -> nn.Sequential:
-    """`num_convs` 3x3 blocks; the first changes the number of channels, the last may be of another type.
-
-    Unlike raydet's own `Sequential` this one leaves how its blocks start to the head.
-    """
-    return nn.Sequential(
-        *(
-            conv(
-                out_channels if i else in_channels,
-                out_channels,
-                3,
-                padding=1,
-                conv_cfg=last_conv_cfg if last_conv_cfg and i == num_convs - 1 else conv_cfg,
-                norm_cfg=norm_cfg,
-                **options,
-            )
-            for i in range(num_convs)
-        )
-    )
 
 
 def _at_level(module: nn.Module, level: int) -> nn.Module:

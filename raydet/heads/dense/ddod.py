@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from raydet.assignment.targets import DenseTargets
 from raydet.geometry import bbox_overlaps
-from raydet.heads.dense.base import DenseHead, conv_tower, per_level_counts
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.defaults import BINARY_LOSS, GROUP_NORM, rare_classes
+from raydet.heads.dense.loss_levels import per_level_counts
 from raydet.heads.dense.output import DenseOutput, Predictor
+from raydet.heads.dense.towers import conv_tower
 from raydet.layers import mean_over_ranks
 from raydet.registry import ASSIGNERS, LOSSES
 from raydet.structures import Batch, GroundTruth

@@ -9,10 +9,11 @@ from raydet_ops import nms
 from torch import Tensor, nn
 
 from raydet.heads.dense.adaption import FeatureAdaption
-from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.guided_anchors import INIT, GuidedAnchors
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.heads.dense.proposals import Proposals, check_one_class, suppress_per_level
+from raydet.heads.dense.towers import conv_tower
 from raydet.heads.settings import Prediction
 
 RARE = [{"type": "Normal", "name": name, "std": 0.01, "bias_prob": 0.01} for name in ("conv_loc", "retina_cls")]

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from raydet.heads.dense.base import per_level_counts
+from raydet.heads.dense.loss_levels import per_level_counts
 from raydet.heads.dense.output import DenseOutput
 from raydet.structures import GroundTruth
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from raydet.heads.dense.base import conv_tower
 from raydet.heads.dense.defaults import FOCAL_LOSS, SIDES_CODER
+from raydet.heads.dense.towers import conv_tower
 
 IOU_LOSS = {"type": "IoULoss", "loss_weight": 1.0}
 

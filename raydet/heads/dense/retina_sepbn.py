@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import nn
 
-from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.output import Predictor
 from raydet.heads.dense.retina import ANCHORS, INIT
+from raydet.heads.dense.towers import conv_tower
 
 
 class RetinaSepBNHead(DenseHead):

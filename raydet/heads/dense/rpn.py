@@ -7,9 +7,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from raydet.heads.dense.base import INIT, DenseHead, conv_tower
+from raydet.heads.dense.base import INIT, DenseHead
 from raydet.heads.dense.output import Predictor
 from raydet.heads.dense.proposals import Proposals, check_one_class
+from raydet.heads.dense.towers import conv_tower
 
 
 class RPNHead(Proposals, DenseHead):

@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from raydet.assignment.targets import DenseTargets
-from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.mining import hardest_loss
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.heads.dense.pisa import classification_aware, weigh_by_importance
+from raydet.heads.dense.towers import conv_tower
 from raydet.layers import ConvModule, DepthwiseSeparableConvModule
 
 ANCHORS = {

@@ -13,11 +13,12 @@ from raydet.assignment.candidates import centers
 from raydet.assignment.targets import DenseTargets
 from raydet.geometry import distance2bbox
 from raydet.heads.dense.atss import AtssLayers
-from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.centerness import centerness
 from raydet.heads.dense.level_assignment import AssignedByLevel
 from raydet.heads.dense.output import DenseOutput, Predictor
 from raydet.heads.dense.task_decomposition import TaskDecomposition, look_up
+from raydet.heads.dense.towers import conv_tower
 from raydet.layers import bias_init_with_prob, mean_over_ranks, normal_init
 from raydet.registry import ASSIGNERS, LOSSES
 from raydet.structures import GroundTruth

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from raydet.assignment.targets import DenseTargets
 from raydet.geometry import fast_nms
-from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.mining import hardest_loss
 from raydet.heads.dense.output import DenseOutput, Predictor
+from raydet.heads.dense.towers import conv_tower
 from raydet.heads.views import scale_of
 from raydet.registry import SAMPLERS
 from raydet.structures import Detections, ImageMeta

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from raydet.assignment.targets import DenseTargets
-from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.defaults import rare_classes
 from raydet.heads.dense.output import DenseOutput, Predictor
+from raydet.heads.dense.towers import conv_tower
 from raydet.layers import mean_over_ranks
 from raydet.structures import GroundTruth
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from raydet.assignment.targets import DenseTargets
 from raydet.geometry import bbox_cxcywh_to_xyxy, bbox_overlaps, bbox_xyxy_to_cxcywh
-from raydet.heads.dense.base import DenseHead, conv_tower
+from raydet.heads.dense.base import DenseHead
 from raydet.heads.dense.output import DenseOutput, Predictor
+from raydet.heads.dense.towers import conv_tower
 from raydet.layers import ConvModule, DepthwiseSeparableConvModule, bias_init_with_prob, mean_over_ranks
 from raydet.layers.csp import CSP_ACT, CSP_INIT, CSP_NORM
 from raydet.registry import LOSSES
