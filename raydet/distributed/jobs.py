@@ -124,22 +124,26 @@ class Jobs:
 
     async def _copy(self, job_id: str, write: Callable[[str], None], skip: int) -> int:
         """Write the log behind its first `skip` characters; returns how many there were."""
+        import aiohttp
+
         position = 0
-        async for text in self._client.tail_job_logs(job_id):
-            fresh = text[max(skip - position, 0) :]
-            position += len(text)
-            if fresh:
-                write(fresh)
+        with contextlib.suppress(aiohttp.ClientError):
+            async for text in self._client.tail_job_logs(job_id):
+                fresh = text[max(skip - position, 0) :]
+                position += len(text)
+                if fresh:
+                    write(fresh)
         return max(position, skip)
 
     @contextlib.contextmanager
     def _explained(self, job_id: str = "") -> Iterator[None]:
         """Errors of Ray in words that say what to do."""
+        import requests
         from ray.exceptions import AuthenticationError
 
         try:
             yield
-        except (ConnectionError, AuthenticationError) as error:
+        except (ConnectionError, requests.ConnectionError, AuthenticationError) as error:
             raise ConnectionError(explain(error, self.address)) from error
         except RuntimeError as error:
             text = str(error)

@@ -1,5 +1,7 @@
 from types import SimpleNamespace
 
+import aiohttp
+
 from raydet.distributed import jobs
 
 
@@ -13,6 +15,8 @@ class Cluster:
         self.connections += 1
         for text in ["one\n", "two\n", "three\n"][: 2 if self.connections == 1 else 3]:
             yield text
+        if self.connections == 1:
+            raise aiohttp.ServerDisconnectedError
 
     def get_job_status(self, job_id):
         return SimpleNamespace(value="RUNNING" if self.connections == 1 else "SUCCEEDED")
