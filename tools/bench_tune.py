@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def fake(args: argparse.Namespace) -> list[Row]:
         values = {"base": "base.py", "objective": {"metric": "score"}, "num_trials": FAKE_TRIALS, "space": space}
         (folder / "fake.yaml").write_text(yaml.safe_dump({**values, "search": {"sampler": "random"}}))
         sweep = load_sweep(folder / "fake.yaml")
-        seconds = timed(lambda: run_sweep(sweep, folder / "sweep", function=nothing, callbacks=[resident]))
+        seconds = timed(partial(run_sweep, sweep, folder / "sweep", function=nothing, callbacks=[resident]))
     return [
         row("fake trials", FAKE_TRIALS / seconds, "per second, Ray's start included"),
         row("driver after 200 fake trials", resident.megabytes[WARM - 1], "MB"),
@@ -166,12 +167,13 @@ def ratio(args: argparse.Namespace) -> list[Row]:
         concurrent = os.cpu_count() or 1
         seconds: dict[str, float] = {}
         for number in range(args.rounds):
-            ways: Sequence[tuple[str, Callable[[], Any]]] = [
-                ("sweep", lambda n=number: run_sweep(sweep, folder / f"sweep{n}")),
-                ("by hand", lambda n=number: by_hand(sweep.config, args.trials, concurrent, folder / f"hand{n}")),
+            hand = folder / f"hand{number}"
+            hand.mkdir()
+            ways: list[tuple[str, Callable[[], Any]]] = [
+                ("sweep", partial(run_sweep, sweep, folder / f"sweep{number}")),
+                ("by hand", partial(by_hand, sweep.config, args.trials, concurrent, hand)),
             ]
             for name, call in ways if number % 2 else ways[::-1]:
-                (folder / f"hand{number}").mkdir(exist_ok=True)
                 seconds[name] = timed(call)
                 print(f"{name}: {seconds[name]:.0f} s for {args.trials} trials", flush=True)
             ratios.append(seconds["by hand"] / seconds["sweep"])
@@ -191,8 +193,8 @@ def overhead(args: argparse.Namespace) -> list[Row]:
             options = [f"{key}={value}" for key, value in OPTIONS.items()]
             train = ["train", CONFIG, "--local", "--work-dir", str(folder / "bare"), "--cfg-options", *options]
             tune = ["tune", str(folder / "bench.yaml"), "--storage", scratch, "--set", "trial.concurrent=1"]
-            bare = timed(lambda command=train: raydet(command))
-            sweep = timed(lambda command=tune: raydet(command))
+            bare = timed(partial(raydet, train))
+            sweep = timed(partial(raydet, tune))
         rows.append(row("seconds of a trial over a bare training", sweep / args.trials - bare, f"s; bare {bare:.0f}"))
     return rows
 

@@ -129,3 +129,8 @@ def test_the_first_listed_point_stands_in_for_a_default_that_nobody_ran():
     records = made_up_records()[1:4]
     view = overview("x", records, OBJECTIVES[:1], base=BASE, has_points=True)
     assert (view.default, view.default_name) == (0, "first point")
+
+
+def test_parameters_that_most_trials_have_come_first_and_constant_ones_not_at_all():
+    records = [trial(n, float(n), a=n % 5, b=7, **({"c": n} if n < 8 else {})) for n in range(20)]
+    assert [axis.name for axis in overview("x", records, [MAX]).telling()] == ["a", "c"]

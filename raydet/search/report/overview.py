@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -83,6 +84,13 @@ class Overview(msgspec.Struct, frozen=True):
         """What a trial reached in an objective."""
         record = self.trial(number)
         return None if record is None else ranking.values_of(record, self.objectives)[index]
+
+    def telling(self, index: int = 0) -> list[Axis]:
+        """Parameters that vary, for an objective: first those that at least half of the trials have, by importance."""
+        share = dict(self.importances[index])
+        drawn = Counter(name for each in self.trials for name in each.params)
+        varied = [axis for axis in self.axes if axis.low < axis.high or len(axis.choices) > 1]
+        return sorted(varied, key=lambda axis: (2 * drawn[axis.name] < len(self.trials), -share.get(axis.name, 0.0)))
 
     def counts(self) -> dict[str, int]:
         """Trials by state, states that occur only."""

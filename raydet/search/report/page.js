@@ -2,6 +2,7 @@
 // Draws the plots of a sweep from the data in #sweep, and links them: what is pointed at in one is marked in all.
 const sweep = JSON.parse(document.getElementById("sweep").textContent);
 const trials = sweep.trials;
+const axisOf = Object.fromEntries(sweep.axes.map((axis) => [axis.name, axis]));
 const labelOf = Object.fromEntries(sweep.axes.map((axis) => [axis.name, axis.label]));
 const trialOf = new Map(trials.map((trial) => [trial.number, trial]));
 const filters = new Map(); // axis name -> [from, to] in shares of its height
@@ -32,7 +33,7 @@ function short(value) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return typeof value === "string" ? value : JSON.stringify(value);
   const size = Math.abs(value);
-  return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+  return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(4)));
 }
 
 // ---- scales: functions from values to pixels, with ticks --------------------------------------------------------------
@@ -190,14 +191,15 @@ const plots = {
   },
 
   importances(host) {
-    const shares = sweep.importances[chosen];
+    const shares = sweep.importances[chosen].slice(0, 10).filter((share) => share[1] >= 0.005);
     const [svg, width] = canvas(host, 28 * shares.length + 8, "Importance of each parameter");
     const left = Math.min(width * 0.45, 16 + 7 * Math.max(...shares.map((share) => labelOf[share[0]].length)));
+    const most = shares[0][1];
     shares.forEach(([name, share], index) => {
       const y = 28 * index + 4;
       svg.append(text(left - 8, y + 15, labelOf[name], { "text-anchor": "end", class: "name" }));
-      svg.append(draw("rect", { x: left, y, width: Math.max(1, share * (width - left - 60)), height: 20, rx: 3, class: "bar-front" }));
-      svg.append(text(left + share * (width - left - 60) + 8, y + 15, `${Math.round(100 * share)} %`));
+      svg.append(draw("rect", { x: left, y, width: Math.max(1, (share / most) * (width - left - 60)), height: 20, rx: 3, class: "bar-front" }));
+      svg.append(text(left + (share / most) * (width - left - 60) + 8, y + 15, `${Math.round(100 * share)} %`));
     });
   },
 
@@ -205,9 +207,9 @@ const plots = {
     const grid = document.createElement("div");
     grid.className = "grid";
     host.replaceChildren(grid);
-    for (const axis of sweep.axes) {
-      const cell = document.createElement("div");
-      grid.append(cell);
+    const cells = sweep.telling[chosen].slice(0, 24).map((name) => [axisOf[name], document.createElement("div")]);
+    grid.append(...cells.map(([, cell]) => cell)); // all of them before any is drawn, as they share the width
+    for (const [axis, cell] of cells) {
       const [svg, width] = canvas(cell, 210, `${sweep.objectives[chosen].metric} over ${axis.label}`);
       const area = { left: 48, right: width - 10, top: 24, bottom: 164 };
       const x = scaleOf(axis, [area.left + 8, area.right - 8]);
@@ -263,11 +265,12 @@ const plots = {
 
   parallel(host) {
     const shown = trials.filter((trial) => Number.isFinite(trial.values[chosen]));
-    const gaps = shown.some((trial) => sweep.axes.some((axis) => !(axis.name in trial.params)));
+    const names = sweep.telling[chosen].slice(0, Math.max(2, Math.min(9, Math.floor(host.clientWidth / 100))));
+    const gaps = shown.some((trial) => names.some((name) => !(name in trial.params)));
     const [svg, width] = canvas(host, gaps ? 364 : 334, "Each trial as a line over its parameters and its value");
     const [top, bottom, missing] = [34, 320, 348];
     const value = { name: "", label: sweep.objectives[chosen].metric };
-    const axes = [...sweep.axes, value];
+    const axes = [...names.map((name) => axisOf[name]), value];
     const left = 60;
     const x = (index) => left + (index * (width - left - 60)) / Math.max(1, axes.length - 1);
     const scales = axes.map((axis) => (axis === value ? valueScale(chosen, [bottom, top]) : scaleOf(axis, [bottom, top])));

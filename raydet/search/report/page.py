@@ -21,12 +21,13 @@ PLOTS = {
     "history": ("History", "Each trial where it ended; the line is the best so far. Stronger colour is better."),
     "parallel": (
         "Parallel coordinates",
-        "Each line is a trial. Drag along an axis to keep the trials that pass there, in all plots; a click undoes it.",
+        "Each line is a trial, over the parameters that matter most. Drag along an axis to keep the trials that pass "
+        "there, in all plots; a click undoes it.",
     ),
     "curves": ("Learning curves", "Values of the evaluations while trials run; dotted uprights are the rungs."),
     "rungs": ("Rung survival", "At each rung trials are compared, and all but the best are stopped."),
     "importances": ("Importances", "Share of each parameter in what makes a trial good (PED-ANOVA)."),
-    "slices": ("Slices", "The value over each parameter alone."),
+    "slices": ("Slices", "The value over one parameter at a time."),
     "pareto": ("Pareto front", "Ringed trials are beaten by no other in every objective."),
     "anchors": (
         "Anchors over the data",
@@ -115,11 +116,11 @@ _KEY = "".join(
 def _sections(view: Overview) -> Iterator[str]:
     there = {
         "history": any(each.ended is not None for each in view.trials),
-        "parallel": len(view.axes) > 0,
+        "parallel": bool(view.telling()),
         "curves": any(len(each.reports) > 1 for each in view.trials),
         "rungs": bool(view.rungs),
         "importances": any(view.importances),
-        "slices": len(view.axes) > 0,
+        "slices": bool(view.telling()),
         "pareto": bool(view.front),
         "anchors": view.anchors is not None,
     }
@@ -209,6 +210,7 @@ def _data(view: Overview) -> str:
         },
         "objectives": view.objectives,
         "axes": view.axes,
+        "telling": [[axis.name for axis in view.telling(index)] for index in range(len(view.objectives))],
         "rung_steps": sorted(steps) if len(steps) <= 12 else [],
         "trials": [_trial_data(view, trial) for trial in view.trials],
     }

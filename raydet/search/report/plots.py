@@ -15,6 +15,8 @@ from raydet.search.report.overview import Overview
 ACCENT, FAINT, BEST, BAD = "#1f5fbf", "#c3cddb", "#c2410c", "#b00020"
 SIZE = (9.0, 4.5)
 """Inches, at 120 dots each."""
+MOST_AXES = 9
+"""Parameters side by side."""
 
 
 def write_plots(view: Overview, folder: Path) -> list[Path]:
@@ -102,7 +104,7 @@ def _rungs(view: Overview, figure: Any) -> None:
 
 def _importances(view: Overview, figure: Any) -> None:
     axes = figure.subplots()
-    names, shares = zip(*view.importances[0], strict=True)
+    names, shares = zip(*view.importances[0][:MOST_AXES], strict=True)
     labels = {axis.name: axis.label for axis in view.axes}
     axes.barh([labels[name] for name in names], shares, color=ACCENT)
     axes.invert_yaxis()
@@ -110,13 +112,14 @@ def _importances(view: Overview, figure: Any) -> None:
 
 
 def _slices(view: Overview, figure: Any) -> None:
-    columns = min(4, len(view.axes))
-    rows = math.ceil(len(view.axes) / columns)
+    shown = view.telling()[: 2 * MOST_AXES]
+    columns = min(4, len(shown))
+    rows = math.ceil(len(shown) / columns)
     figure.set_size_inches(3 * columns, 2.8 * rows)
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in grid[len(view.axes) :]:
+    for axes in grid[len(shown) :]:
         axes.set_visible(False)
-    for axis, axes in zip(view.axes, grid, strict=False):
+    for axis, axes in zip(shown, grid, strict=False):
         trials = [each for each in _valued(view) if axis.name in each.params]
         _scatter(view, axes, [(each, axis.place(each.params[axis.name]), _value(view, each)) for each in trials])
         axes.set_xlabel(axis.label)
@@ -127,16 +130,16 @@ def _slices(view: Overview, figure: Any) -> None:
 
 def _parallel(view: Overview, figure: Any) -> None:
     axes = figure.subplots()
-    trials = _valued(view)
+    shown, trials = view.telling()[:MOST_AXES], _valued(view)
     values = [_value(view, trial) for trial in trials]
     value_axis = Axis("", "", "linear", low=min(values), high=max(values))
     for trial, value in zip(trials, values, strict=True):
-        heights = [_height(axis, trial.params.get(axis.name)) for axis in view.axes]
+        heights = [_height(axis, trial.params.get(axis.name)) for axis in shown]
         axes.plot([*heights, _height(value_axis, value)], linewidth=1.2, **_style(view, trial))
-    names = [axis.label for axis in view.axes] + [view.objectives[0].metric]
+    names = [axis.label for axis in shown] + [view.objectives[0].metric]
     axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
     axes.set_yticks([])
-    for index, axis in enumerate(view.axes):
+    for index, axis in enumerate(shown):
         low, high = (axis.choices[0], axis.choices[-1]) if axis.kind == "choice" else (axis.low, axis.high)
         axes.axvline(index, color="grey", linewidth=0.8)
         axes.text(index, -0.02, text_of(low), ha="center", va="top", fontsize=8)
@@ -189,8 +192,8 @@ PLOTS: dict[str, tuple[Callable[[Overview], Any], Callable[[Overview, Any], None
     "curves": (lambda view: any(len(each.reports) > 1 for each in view.trials), _curves),
     "rungs": (lambda view: view.rungs, _rungs),
     "importances": (lambda view: view.importances and view.importances[0], _importances),
-    "slices": (lambda view: view.axes and _valued(view), _slices),
-    "parallel": (lambda view: view.axes and _valued(view), _parallel),
+    "slices": (lambda view: view.telling() and _valued(view), _slices),
+    "parallel": (lambda view: view.telling() and _valued(view), _parallel),
     "pareto": (lambda view: view.front, _pareto),
     "anchors": (lambda view: view.anchors, _anchors),
 }
