@@ -10,12 +10,14 @@ The process that starts a run writes them into the run folder, so that they can 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,11 @@ import pyarrow.fs as pafs
 
 from raydet.distributed import provenance
 from raydet.distributed.mirror import RunMirror
-from raydet.distributed.standing import STATUS, TIMELINE, Standing
+from raydet.distributed.standing import STATUS, TIMELINE, Standing, read_lines
 from raydet.distributed.storage import RunFolder
 
 METRICS, TABLE = "metrics.jsonl", "metrics.parquet"
+_logger = logging.getLogger("raydet.distributed")
 HEARTBEAT = 10.0
 """Seconds between two signs of life in `status.json`; object storage gets them every `UPLOADS` seconds."""
 UPLOADS = 15.0
@@ -36,6 +39,8 @@ _TICK = 1.0
 
 class RunRecord:
     """Writes the record of one run; a run that goes on goes on in the same files.
+
+    A record that cannot be written is said once, and does not end the run.
 
     Args:
         folder: of the run.
@@ -59,10 +64,13 @@ class RunRecord:
         self._place.mkdir(parents=True, exist_ok=True)
         if self._mirror is not None:
             self._fetch()
+        for name in (TIMELINE, METRICS):
+            _end_last_line(self._place / name)
         status = self._place / STATUS
         self.standing = Standing.from_dict(json.loads(status.read_text())) if status.exists() else Standing()
         self.standing.best_by = best_by
         self._lock = threading.Lock()
+        self._complained = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._live, name="raydet-record", daemon=True)
 
@@ -76,45 +84,55 @@ class RunRecord:
         self._thread.join()
         state = "finished" if kind is None else "failed" if issubclass(kind, Exception) else "interrupted"
         self.tell("end", {"state": state, **({"error": _first_line(error)} if error is not None else {})})
-        self._write_table()
+        with self._forgiving():
+            self._write_table()
         if self._mirror is not None:
             self._mirror.close()
+
+    @contextlib.contextmanager
+    def _forgiving(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not self._complained:
+                _logger.warning("the record of the run in %s cannot be written: %s", self._folder, error)
+            self._complained = True
 
     def tell(self, name: str, facts: Mapping[str, Any], at: float | None = None) -> None:
         """Take an event with its facts, or what a rank reports."""
         at = at or time.time()
-        if name == "report":
-            self._report(facts, at)
-        else:
-            self._event(name, facts, at)
+        with self._lock, self._forgiving():
+            if name == "report":
+                self._report(facts, at)
+            else:
+                self._event(name, facts, at)
+        if self._on_event is not None and name != "report":
+            self._on_event(self.standing)
 
     def _event(self, name: str, facts: Mapping[str, Any], at: float) -> None:
         """Add an event to the timeline; at the end of an evaluation, its numbers go to the metrics as well."""
-        with self._lock:
-            self._append(TIMELINE, {"time": stamp(at), "event": name, **facts})
-            if name == "evaluation":
-                position = {"epoch": facts.get("epoch"), "iter": facts.get("iter")}
-                self._append(METRICS, {"time": stamp(at), "mode": "val", **position, **facts["metrics"]})
-            self.standing.take_event(name, at, facts)
-            self._write_status()
-        if self._on_event is not None:
-            self._on_event(self.standing)
+        self.standing.take_event(name, at, facts)
+        self._append(TIMELINE, {"time": stamp(at), "event": name, **facts})
+        if name == "evaluation":
+            position = {"epoch": facts.get("epoch"), "iter": facts.get("iter")}
+            self._append(METRICS, {"time": stamp(at), "mode": "val", **position, **facts["metrics"]})
+        self._write_status()
 
     def _report(self, facts: Mapping[str, Any], at: float) -> None:
-        with self._lock:
-            if facts["rank"] == 0:
-                numbers = {name: value for name, value in facts.items() if name not in ("rank", "seconds")}
-                self._append(METRICS, {"time": stamp(at), "mode": "train", **numbers})
-            self.standing.take_report(at, facts)
+        self.standing.take_report(at, facts)
+        if facts["rank"] == 0:
+            numbers = {name: value for name, value in facts.items() if name not in ("rank", "seconds")}
+            self._append(METRICS, {"time": stamp(at), "mode": "train", **numbers})
 
     def _live(self) -> None:
         """Write down the launch, then give signs of life until the end."""
-        self._write_launch()
+        with self._forgiving():
+            self._write_launch()
         written = sent = time.monotonic()
         while not self._stop.wait(_TICK):
             now = time.monotonic()
             if now - written >= HEARTBEAT:
-                with self._lock:
+                with self._lock, self._forgiving():
                     self.standing.updated = time.time()
                     self._write_status()
                 written = now
@@ -151,7 +169,7 @@ class RunRecord:
     def _write_table(self) -> None:
         path = self._place / METRICS
         if path.exists():
-            write_table([json.loads(line) for line in path.read_text().splitlines()], self._place / TABLE)
+            write_table(read_lines(path.read_text()), self._place / TABLE)
 
     def _size(self) -> int:
         return sum(path.stat().st_size for path in self._place.iterdir() if path.is_file())
@@ -185,6 +203,13 @@ def write_table(lines: list[dict[str, Any]], path: Path) -> None:
     fresh = path.with_name(f".{path.name}")
     pq.write_table(pa.table(columns), fresh)
     fresh.replace(path)
+
+
+def _end_last_line(path: Path) -> None:
+    """Let the next line stand alone, whatever a process that was killed left behind."""
+    if path.exists() and not path.read_bytes().endswith(b"\n"):
+        with path.open("ab") as file:
+            file.write(b"\n")
 
 
 def _first_line(error: BaseException) -> str:

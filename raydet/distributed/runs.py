@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from raydet.distributed.standing import STATUS, TIMELINE, Standing
+from raydet.distributed.standing import STATUS, TIMELINE, Standing, read_lines
 from raydet.distributed.storage import SNAPSHOT, RunFolder
 from raydet.transforms.object_store import open_storage, shown
 
@@ -46,7 +46,7 @@ class Run:
     def timeline(self) -> list[dict[str, Any]]:
         """The events of the run, in order; empty without a record."""
         text = _read(self.folder, TIMELINE)
-        return [] if text is None else [json.loads(line) for line in text.splitlines()]
+        return read_lines(text or "")
 
 
 def read_run(place: str) -> Run:

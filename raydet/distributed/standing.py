@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -155,6 +157,15 @@ class Standing:
         if self.waiting:
             self._spend(self.waiting, max(at - self.waiting_since, 0.0))
         self.waiting = ""
+
+
+def read_lines(text: str) -> list[dict[str, Any]]:
+    """The records in lines of JSON, without those that were cut off when their process was killed."""
+    found = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return [record for record in found if isinstance(record, dict)]
 
 
 def _measure(metrics: Mapping[str, Any], wanted: str) -> str | None:

@@ -72,6 +72,30 @@ def test_record_of_a_run_that_goes_on_is_added_to(tmp_path):
     assert json.loads((tmp_path / "run" / "status.json").read_text())["launches"] == 2
 
 
+def test_record_goes_on_behind_a_line_that_was_cut_off(tmp_path):
+    with record(tmp_path):
+        pass
+    with (tmp_path / "run" / "timeline.jsonl").open("a") as file:
+        file.write('{"time": "2026-01-')
+    with record(tmp_path):
+        pass
+    events = [event["event"] for event in read_run(str(tmp_path / "run")).timeline()]
+    assert events == ["launch", "end"] * 2
+
+
+def test_record_that_cannot_be_written_does_not_end_the_run(tmp_path, monkeypatch, caplog):
+    with record(tmp_path) as it:
+        monkeypatch.setattr(it, "_append", full)
+        it.tell("report", report(4))
+        it.tell("checkpoint", {"file": "a.pth"})
+        assert it.standing.iter == 4
+    assert caplog.text.count("cannot be written: disk full") == 1
+
+
+def full(*_):
+    raise OSError("disk full")
+
+
 def test_write_table_takes_columns_of_mixed_kinds(tmp_path):
     write_table([{"lr": 0.1}, {"lr": {"backbone": 0.1}}, {"other": 1}], tmp_path / "a.parquet")
     assert pq.read_table(tmp_path / "a.parquet").to_pydict() == {
