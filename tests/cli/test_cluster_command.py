@@ -52,3 +52,8 @@ def test_parse_nodes_reads_pools_with_cpus_and_counts():
     assert parse_nodes(["head:0", "train:2x3"]) == [Nodes("head", 0), Nodes("train", 2, 3)]
     with pytest.raises(ValueError, match=r"POOL:CPUSxCOUNT, such as train:1x2, got 'train'"):
         parse_nodes(["train"])
+
+
+def test_simulate_wants_one_head(capsys):
+    assert main(["cluster", "simulate", "--nodes", "head:0x2", "--", "true"]) == 2
+    assert "is the head, of which there is one" in capsys.readouterr().err

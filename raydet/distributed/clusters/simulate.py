@@ -89,8 +89,11 @@ def running(nodes: Sequence[Nodes], autoscaled: Sequence[Nodes] = ()) -> Iterato
     Several may run at once: ports are chosen anew, and only processes that were started here are ended.
 
     Raises:
+        ValueError: there is not one head.
         RuntimeError: a node ended, or did not come up in time.
     """
+    if not nodes or nodes[0].count != 1:
+        raise ValueError("the first of the nodes is the head, of which there is one: --nodes head:0 train:1x2")
     environment = _environment()
     processes: list[subprocess.Popen[bytes]] = []
     with tempfile.TemporaryDirectory() as name:
@@ -98,6 +101,7 @@ def running(nodes: Sequence[Nodes], autoscaled: Sequence[Nodes] = ()) -> Iterato
         try:
             processes.append(_start_head(nodes[0], autoscaled, environment, folder))
             _wait(processes, lambda: _answers(environment["RAY_ADDRESS"]), folder)
+            _wait(processes, functools.partial(_has_nodes, 1, environment), folder)
             workers = [each for each in nodes[1:] for _ in range(each.count)]
             for count, each in enumerate(workers, 2):  # two that start at once may take each other's ports
                 processes.append(_start_worker(each, environment, folder))
