@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import msgspec
 from raydet.search.records import Decision, Report, State, TrialRecord
 
 LEDGER = "ledger.jsonl"
+PATIENCE = 10.0
+"""Seconds that a driver waits for the ledger."""
 _OF_CONFIGS = ("params", "options")
 _TUPLE = "__tuple__"  # how a tuple of a config, which JSON does not know, is written
 
@@ -152,7 +155,7 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / LEDGER
         self._file = open(self.path, "ab")  # noqa: SIM115  (open as long as the sweep runs)
-        _lock(self._file, self.path)
+        _lock(self._file, self.path, PATIENCE)
         drop_torn_line(self.path)
         lines = _read_lines(self.path)
         earlier = next(lines, None)
@@ -234,15 +237,22 @@ def _check_same(earlier: Header, header: Header, path: Path) -> None:
             )
 
 
-def _lock(file: Any, path: Path) -> None:
+def _lock(file: Any, path: Path, patience: float) -> None:
+    """Keep others from writing; what a killed process had started may hold its lock a little longer than itself."""
     import fcntl
 
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ValueError(f"{path} is in use: another process runs this sweep; wait for it or end it first") from None
-    except OSError:
-        return  # a file system without locks
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                message = f"{path} is in use: another process runs this sweep; wait for it or end it first"
+                raise ValueError(message) from None
+            time.sleep(0.2)
+        except OSError:
+            return  # a file system without locks
 
 
 def _without_tuples(value: Any) -> Any:

@@ -62,7 +62,16 @@ def _answer_all(box: Any, report: ReportFunction) -> None:
 
 
 def ask(name: str, step: int, metrics: Mapping[str, float]) -> bool:
-    """Report through the mailbox of that name and wait for the answer."""
+    """Report through the mailbox of that name and wait for the answer.
+
+    Without the mailbox, when somebody repeats the run of a trial with its config, there is nobody to ask: it goes on.
+    """
     import ray
 
-    return bool(ray.get(ray.get_actor(name).report.remote(step, dict(metrics))))
+    if not ray.is_initialized():
+        return True
+    try:
+        box = ray.get_actor(name)
+    except ValueError:
+        return True
+    return bool(ray.get(box.report.remote(step, dict(metrics))))

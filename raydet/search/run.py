@@ -126,6 +126,8 @@ def run_sweep(
         ValueError: the folder holds a sweep and `resume` is false, or another sweep; the resources are impossible; the
             space cannot be drawn from.
     """
+    if "://" in str(folder):
+        raise ValueError(f"the folder of a sweep is a path that all nodes reach, got {folder}; object storage is none")
     folder = Path(folder).absolute()
     if (folder / LEDGER).exists() and not resume:
         raise ValueError(

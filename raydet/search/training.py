@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from raydet.config import Config
 from raydet.distributed.request import prepare
 from raydet.distributed.rows import ActorPool
 from raydet.search.file import Sweep
+from raydet.search.ledger import LEDGER
 from raydet.search.measure import Measure
 from raydet.search.plan import SweepPlan, actor_pool, threads
 from raydet.search.settings import PruningSettings, TrialSettings
@@ -49,6 +52,7 @@ class TrainInside:
         from raydet.engine import LocalEnvironment, run_training
         from raydet.search.reporting import SweepReportHook
 
+        check_shared(Path(task.folder))
         import_modules(self.base.get("custom_imports") or {})
         if self.num_threads is not None:
             torch.set_num_threads(self.num_threads)
@@ -60,6 +64,7 @@ class TrainInside:
         factory = CarrierFactory(self.pool, Reporter(None), (cfg.get("runner") or {}).get("max_epochs"))
         with _quiet_console():
             run_training(cfg, environment, factory, lambda runner: runner.register_hook(hook, "LOWEST"))
+        gc.collect()  # the process goes on with other trials, whose models need the memory
         return self.measure.of(cfg, task.folder) if goes_on.to_the_end(last_step(cfg, self.pruning)) else {}
 
 
@@ -129,6 +134,19 @@ class _Remembered:
     def to_the_end(self, last: int) -> bool:
         """Whether the run came to its last step and its sweep wants the rest."""
         return self._step == last and self._goes_on
+
+
+def check_shared(folder: Path) -> None:
+    """The ledger stands in the sweep folder on the driver's node; the process of a trial must see it.
+
+    Raises:
+        FileNotFoundError: the folder is on another machine's own disk.
+    """
+    if not any((parent / LEDGER).exists() for parent in folder.parents):
+        raise FileNotFoundError(
+            f"a trial on {os.uname().nodename} does not see the folder of its sweep above {folder}; "
+            "sweeps on several nodes need a folder that all of them reach"
+        )
 
 
 def _dump(cfg: Config, folder: Path) -> None:

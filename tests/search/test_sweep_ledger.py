@@ -60,7 +60,8 @@ def test_damage_before_the_end_names_the_line(tmp_path):
         read_ledger(tmp_path)
 
 
-def test_ledger_is_written_by_one_process_at_a_time(tmp_path):
+def test_ledger_is_written_by_one_process_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("raydet.search.ledger.PATIENCE", 0.1)
     ledger = Ledger(tmp_path, HEADER)
     with pytest.raises(ValueError, match="another process runs this sweep"):
         Ledger(tmp_path, HEADER)
