@@ -189,7 +189,7 @@ class LiveTable(SweepWatcher):
         for objective in progress.objectives:
             table.add_column(objective.metric, justify="right", no_wrap=True)
         table.add_column("time", justify="right", no_wrap=True)
-        table.add_column("parameters", ratio=1, no_wrap=True, overflow="ellipsis")
+        table.add_column("parameters", ratio=1)  # the one that gives way where there is little room
         best = progress.best()
         for record in progress.shown():
             style = "bold yellow" if best is not None and record.number == best.number else ""
@@ -206,7 +206,7 @@ def _cells(record: TrialRecord, progress: Progress) -> list[RenderableType]:
         steps,
         *(_number(value) for value in values_of(record, progress.objectives)),
         "" if seconds is None else duration(seconds),
-        Text(record.reason if record.state == "failed" else params_of(record)),
+        Text(record.reason if record.state == "failed" else params_of(record), no_wrap=True, overflow="ellipsis"),
     ]
 
 
