@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,7 +84,7 @@ class Launch:
                 outcome = self._fit(make, monitor)
                 if not tries.again(outcome):
                     return outcome
-                watch.cause = str(outcome)
+                watch.note(str(outcome), time.time())
                 monitor.say(f"raydet: {outcome}; starting again from the last checkpoint")
                 monitor.tell("resize" if outcome.reason == RESIZE else "failure", {"cause": str(outcome)})
 

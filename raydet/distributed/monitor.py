@@ -192,7 +192,7 @@ class Monitor:
         elif event.kind == "failure":
             self.say(f"raydet: worker failure ({event.value}); going on from the last checkpoint if tries are left")
             if self.watch is not None:
-                self.watch.cause = event.value
+                self.watch.note(event.value, event.time)
         elif event.kind == "bad_sample":
             self.bad_samples.append(event.value)
         elif event.kind == "mistake":

@@ -25,6 +25,7 @@ class Restart:
         iteration: iterations done at the checkpoint that the run went on from.
         lost_iterations: done again, as far as the driver had heard of them.
         seconds: between the last iteration of the old workers and the first of the new ones.
+        noticed: seconds between the last iteration of the old workers and the end of them being noticed.
         workers: number of the new ones.
     """
 
@@ -32,6 +33,7 @@ class Restart:
     iteration: int
     lost_iterations: int
     seconds: float
+    noticed: float
     workers: int
 
     def __str__(self) -> str:
@@ -64,7 +66,7 @@ class Watch:
         tell: Tell,
     ) -> None:
         self.restarts: list[Restart] = []
-        self.cause = "a lost worker"
+        self._cause, self._noticed = "a lost worker", 0.0
         self.stopping = False
         self._box = box
         self._faults = faults
@@ -93,6 +95,10 @@ class Watch:
         elif self._plan.is_elastic:
             self._look_for_room(signs)
 
+    def note(self, cause: str, at: float) -> None:
+        """Keep what ended the workers, and when that was noticed."""
+        self._cause, self._noticed = cause, at
+
     def begin(self) -> None:
         """Workers are about to start: old orders are void."""
         self._box.order.remote(None)
@@ -113,7 +119,10 @@ class Watch:
             iteration, at = self._position
             seconds = max(furthest.at - furthest.idle - at, 0.0)
             lost = max(iteration - furthest.first, 0)
-            restart = Restart(self.cause, furthest.first, lost, round(seconds, 1), furthest.world_size)
+            noticed = min(max(self._noticed - at, 0.0), seconds)
+            restart = Restart(
+                self._cause, furthest.first, lost, round(seconds, 1), round(noticed, 1), furthest.world_size
+            )
             self.restarts.append(restart)
             self._say(f"raydet: {restart}")
             self._tell("restart", vars(restart))
@@ -132,7 +141,6 @@ class Watch:
             f"rank {', '.join(str(sign.rank) for sign in silent)}; saving the stacks of all ranks"
             + (" and starting the workers again" if restarts else "")
         )
-        self.cause = "a hang"
         name = save_stacks(signs, self._folder, kill=restarts)
         self._say(f"raydet: the stacks are in {self._folder}/{name}")
         self._tell("hang", {"ranks": [sign.rank for sign in silent], "stacks": name, "action": self._faults.on_hang})

@@ -64,7 +64,7 @@ def row_of(report: Any) -> Row | None:
     for start, (case, fault, survived, parameters) in SHOWN.items():
         if report.nodeid.startswith(start) and start not in _told:
             _told.add(start)
-            return Row(case, fault, survived, "", "", parameters, round(os.getloadavg()[0], 1), start)
+            return Row(case, fault, survived, parameters=parameters, load=round(os.getloadavg()[0], 1), test=start)
     return None
 
 

@@ -32,6 +32,7 @@ class Row:
         survived: what came out of it.
         lost_iterations: done twice; empty where nothing restarts.
         seconds: from the last iteration before the fault to the first one after it.
+        noticed: from the last iteration before the fault to when it was noticed; the hook waits 2 s between the two.
         parameters: at the end, compared with an undisturbed run.
         load: of the machine, the mean number of busy processes in the last minute.
         test: that shows it.
@@ -42,6 +43,7 @@ class Row:
     survived: str
     lost_iterations: int | str = ""
     seconds: float | str = ""
+    noticed: float | str = ""
     parameters: str = ""
     load: float | str = ""
     test: str = ""
@@ -118,8 +120,9 @@ class Chaos:
         """Add a line to the table."""
         lost = sum(each.lost_iterations for each in restarts) if restarts else ""
         seconds = max(each.seconds for each in restarts) if restarts else ""
-        load_now = round(os.getloadavg()[0], 1)
-        self._rows.append(Row(case, fault, survived, lost, seconds, parameters, load_now, self._test))
+        noticed = max(each.noticed for each in restarts) if restarts else ""
+        load = round(os.getloadavg()[0], 1)
+        self._rows.append(Row(case, fault, survived, lost, seconds, noticed, parameters, load, self._test))
 
 
 class Background:

@@ -92,7 +92,7 @@ def test_node_that_says_it_goes(nodes, chaos, calm_two):
 
 def test_node_that_goes_sooner_than_a_checkpoint_takes(nodes, chaos, calm_two):
     cluster, added = nodes(3)
-    cfg = chaos.config("wait_a_while", at=8, pace=0.3, fault_tolerance={"notice_interval": 60, "back_off": 1})
+    cfg = chaos.config("wait_a_while", at=8, pace=1.0, fault_tolerance={"notice_interval": 60, "back_off": 1})
     run = chaos.in_background(cfg, num_workers=2, **ONE_CPU)
     wait_for(lambda: chaos.hurt(8))
     going = chaos.node(8)

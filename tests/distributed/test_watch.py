@@ -51,10 +51,10 @@ def test_restart_says_what_was_lost(box):
         sign("b", 2.0, iteration=11, first=10, at=now + 9),
     ):
         box.given = [given]
-        watch.cause = "a killed worker"
+        watch.note("a killed worker", now + 1.5)
         watch.look()
     (restart,) = watch.restarts
-    assert (restart.iteration, restart.lost_iterations, restart.seconds) == (10, 2, 9.0)
+    assert (restart.iteration, restart.lost_iterations, restart.seconds, restart.noticed) == (10, 2, 9.0, 1.5)
     assert lines == [
         "raydet: went on after a killed worker: from iteration 10 with 1 worker; 2 iterations and 9.0 s were lost"
     ]
