@@ -90,7 +90,7 @@ class Launch:
 
     def _fit(self, make_trainer: Callable[[], Any], monitor: Monitor) -> Any:
         """The work of one controller: what rank 0 returned, or a `ControllerLost`."""
-        from ray.exceptions import RayActorError
+        from ray.exceptions import RayActorError, RayError
         from ray.train import TrainingFailedError
 
         try:
@@ -103,6 +103,9 @@ class Launch:
         if monitor.mistake is not None:
             rank, mistake, trace = monitor.mistake
             raise mistake from TrainingFailed(f"in training worker {rank}:\n{trace}")
+        cause = getattr(failure, "controller_failure", None)
+        if isinstance(cause, RayError):  # one of the controller's own helpers died
+            return ControllerLost(f"the controller of the run failed ({type(cause).__name__}: {_first_line(cause)})")
         raise TrainingFailed(self._explain(failure)) from failure
 
     def _trainer(
@@ -172,6 +175,7 @@ class _Tries:
         if isinstance(outcome, ControllerLost):
             self.num_lost += 1
             _check_limit(self.num_lost, self.faults.controller_failure_limit, outcome)
+            time.sleep(self.faults.wait_before(self.num_lost))
         elif reason == PREEMPTION:
             self.num_preempted += 1
             _check_limit(self.num_preempted, self.faults.max_preemption_failures, outcome)

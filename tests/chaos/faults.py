@@ -70,7 +70,7 @@ def run_out_of_memory(runner: Any) -> None:
 def eat_memory(runner: Any) -> None:
     """Until Ray's memory monitor kills this process."""
     eaten = []
-    for _ in range(4 * 1024):
+    for _ in range(8 * 1024):
         eaten.append(bytes(os.urandom(1024)) * 1024)
         time.sleep(0.002)
 
