@@ -71,8 +71,8 @@ def test_axes_tell_numbers_decades_and_choices_apart():
 
 
 def test_labels_are_as_short_as_they_can_be():
-    names = ["optimizer.lr", "loss_cls.gamma", "loss_cls.FocalLoss.gamma", "loss_cls.alpha", "alpha"]
-    labels = ["lr", "loss_cls.gamma", "FocalLoss.gamma", "loss_cls.alpha", "alpha"]
+    names = ["optimizer.lr", "loss_cls.gamma", "loss_cls.FocalLoss.gamma", "loss_cls.alpha", "alpha", "pipeline.3"]
+    labels = ["lr", "loss_cls.gamma", "FocalLoss.gamma", "loss_cls.alpha", "alpha", "pipeline.3"]
     assert list(short_names(names).values()) == labels
 
 

@@ -58,11 +58,15 @@ def _axis(name: str, label: str, values: Sequence[Any]) -> Axis:
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """As few of the last parts of each dotted name as tell it from the others."""
+    """As few of the last parts of each dotted name as tell it from the others; none begins with a number."""
     parts = {name: name.split(".") for name in names}
     ends = Counter(tuple(each[-count:]) for each in parts.values() for count in range(1, len(each) + 1))
     return {
-        name: ".".join(next((each[-n:] for n in range(1, len(each)) if ends[tuple(each[-n:])] == 1), each))
+        name: ".".join(
+            next(
+                (each[-n:] for n in range(1, len(each)) if ends[tuple(each[-n:])] == 1 and not each[-n].isdigit()), each
+            )
+        )
         for name, each in parts.items()
     }
 

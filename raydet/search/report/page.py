@@ -12,7 +12,7 @@ import msgspec
 
 from raydet.search.records import TrialRecord
 from raydet.search.report import ranking
-from raydet.search.report.axes import text_of
+from raydet.search.report.axes import short_names, text_of
 from raydet.search.report.document import document, part
 from raydet.search.report.overview import Overview
 from raydet.search.report.tables import change, duration, outcome
@@ -140,7 +140,8 @@ def _best(view: Overview) -> str:
     if view.best is None:
         return ""
     changes = view.differences[view.best]
-    lines = "\n".join(f"{key}: {_short(old)} -> {_short(new)}" for key, (old, new) in changes.items())
+    shown = {key: ["not set" if value is None else _short(value) for value in pair] for key, pair in changes.items()}
+    lines = "\n".join(f"{key}: {old} -> {new}" for key, (old, new) in shown.items())
     return (
         "<section><h2>Best config</h2>"
         f"<p>Trial {view.best} changes the base config thus; best_config.py is all of it.</p>"
@@ -166,7 +167,9 @@ def _trial(view: Overview, record: TrialRecord) -> str:
     seconds = record.ended - record.started if record.ended and record.started else None
     tags = [("best-tag", "best")] * (record.number == view.best) + [("", "default")] * (record.number == view.default)
     names = "".join(f" <span class='tag {css}'>{label}</span>" for css, label in tags)
-    changes = "".join(f"<li>{_change(key, *each)}</li>" for key, each in view.differences[record.number].items())
+    differences = view.differences[record.number]
+    labels = short_names(differences)
+    changes = "".join(f"<li>{_change(key, labels[key], *each)}</li>" for key, each in differences.items())
     facts = "".join(f"<li class='note'>{html.escape(name)} {_number(each)}</li>" for name, each in record.facts.items())
     reason = f"<div class='error'>{html.escape(record.reason)}</div>" if record.state in ("failed", "rejected") else ""
     note = f"<div class='note'>{html.escape(record.reason)}</div>" if record.reason and not reason else ""
@@ -180,10 +183,10 @@ def _trial(view: Overview, record: TrialRecord) -> str:
     )
 
 
-def _change(key: str, old: Any, new: Any) -> str:
-    name = html.escape(key.rpartition(".")[2] if len(key) <= 60 else key.split(".", 1)[1])
+def _change(key: str, label: str, old: Any, new: Any) -> str:
     before = "" if old is None else f"<del>{html.escape(_short(old))}</del> → "
-    return f"<code title='{html.escape(key, quote=True)}'>{name} = {before}{html.escape(_short(new))}</code>"
+    after = html.escape("not set" if new is None else _short(new))
+    return f"<code title='{html.escape(key, quote=True)}'>{html.escape(label)} = {before}{after}</code>"
 
 
 def _short(value: Any) -> str:
