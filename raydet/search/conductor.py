@@ -112,6 +112,8 @@ class Conductor:
             Whether the trial goes on.
         """
         record = self.records[number]
+        if number not in self._open:
+            return False
         if not metrics:  # not a single detection: such an evaluation, of 2.x as well, leaves all its numbers out
             metrics = {each.metric: 0.0 for each in self._objectives if each.mode == "max"}
         if not any(earlier.step == step for earlier in record.reports):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from ray.tune.search import SearchAlgorithm
 
 from raydet.distributed.settings import environment_defaults, quiet_ray_loggers
 from raydet.search.actor import OUTCOME, REPORT, TASK, TrialActor
+from raydet.search.attempt import reason_of
 from raydet.search.conductor import Conductor
 from raydet.search.task import Broken, TrialFunction
 
@@ -66,7 +68,7 @@ def run_with_tune(
                     name="sweep",
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[_Starts(conductor)],
+                    callbacks=[_Losses(conductor)],
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # runs keep their own
                 ),
             ).fit()
@@ -142,17 +144,13 @@ class _Scheduler(_NotSaved, FIFOScheduler):
         if OUTCOME in result:
             self._conductor.end(_number(trial), result[OUTCOME])
 
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        reason = f"its process was lost {trial.num_failures} times, the last time by {_cause(trial)}"
-        self._conductor.end(_number(trial), Broken(reason))
-
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         waiting = (trial for trial in tune_controller.get_live_trials() if trial.status == Trial.PENDING)
         return min(waiting, key=_number, default=None)
 
 
-class _Starts(_NotSaved, tune.Callback):
-    """Tells the conductor of every start, also of one after a loss."""
+class _Losses(_NotSaved, tune.Callback):
+    """Tells the conductor of every start, also of one after a loss, and of the loss after which there is none."""
 
     def __init__(self, conductor: Conductor) -> None:
         self._conductor = conductor
@@ -160,7 +158,15 @@ class _Starts(_NotSaved, tune.Callback):
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         self._conductor.started(_number(trial))
 
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        reason = f"its process was lost {trial.num_failures} times, the last time by {_cause(trial)}"
+        self._conductor.end(_number(trial), Broken(reason))
+
 
 def _cause(trial: Any) -> str:
-    error = trial.get_pickled_error()
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}" if error is not None else "unknown"
+    """What Ray says of the last loss."""
+    try:
+        with open(trial.pickled_error_file, "rb") as file:
+            return reason_of(pickle.load(file))
+    except Exception:  # of a class that is not here; the rest of the reason stands
+        return "an unknown error"
