@@ -55,6 +55,7 @@ def run_with_tune(
     with environment_defaults(TUNE_SETTINGS):
         quiet_ray_loggers()
         logging.getLogger("ray.tune.analysis").setLevel(logging.ERROR)  # misses the files that it is told not to write
+        logging.getLogger("ray.tune.tune").addFilter(_is_no_advice)
         try:
             tune.Tuner(
                 actor,
@@ -74,6 +75,11 @@ def run_with_tune(
             ).fit()
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_no_advice(record: logging.LogRecord) -> bool:
+    """Whether a message of Tune's is for users of raydet; an interrupted sweep goes on from its ledger."""
+    return "Tuner.restore" not in record.getMessage()
 
 
 def _number(trial: Any) -> int:
