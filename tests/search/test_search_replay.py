@@ -10,10 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from raydet.search import ledger  # noqa: E402
 from tools.record_trials import EPOCHS, SPACE, TABLE, read_table  # noqa: E402
 from tools.replay_search import RANDOM_TRIALS, compare, epochs_until, replay  # noqa: E402
-
-from raydet.search import ledger  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
