@@ -30,6 +30,7 @@ CASES = {
         },
     ),
     "cmaes": (hill, {"search": {"sampler": "cmaes", "startup": 2, "options": {"popsize": 4}}, "pruning": {}}),
+    "gp": (hill, {"search": {"sampler": "gp", "startup": 3}, "pruning": {}}),
     "a population": (climber, {"search": {"sampler": "random"}, "pruning": {"scheduler": "pbt", "interval": 3}}),
 }
 
@@ -65,7 +66,7 @@ def deadly():
     return arm
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] * (case == "gp")) for case in CASES])
 def test_sweep_killed_at_any_line_of_its_ledger_ends_as_if_it_had_not_been(tmp_path, deadly, case):
     if case == "cmaes":
         pytest.importorskip("cmaes")
