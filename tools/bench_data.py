@@ -118,7 +118,7 @@ def run_ray(case: str, images: int) -> dict[str, float]:
     started = time.monotonic() - start
     pool = ActorPool(size=2)
     # The stream goes on after the epochs that count, so that it reads ahead at their ends as at their beginnings.
-    options = {"pool": pool, "epochs": 5, "read_meanwhile": True}
+    options: dict[str, Any] = {"pool": pool, "epochs": 5, "read_meanwhile": True}
     result = run_carrier(case, images, lambda dataset, plan: StreamCarrier(dataset, plan, **options))
     ray.shutdown()
     return {**result, "ray_start_s": started}
