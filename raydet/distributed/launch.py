@@ -104,7 +104,7 @@ class Launch:
             rank, mistake, trace = monitor.mistake
             raise mistake from TrainingFailed(f"in training worker {rank}:\n{trace}")
         cause = getattr(failure, "controller_failure", None)
-        if isinstance(cause, RayError):  # one of the controller's own helpers died
+        if isinstance(cause, RayError):  # an actor of the controller died
             return ControllerLost(f"the controller of the run failed ({type(cause).__name__}: {_first_line(cause)})")
         raise TrainingFailed(self._explain(failure)) from failure
 
