@@ -12,7 +12,7 @@ from torch import nn
 from raydet.config import Config, assets_root, find_config
 from raydet.datasets import build_dataset
 from raydet.datasets.collate import collate
-from raydet.evaluation import eval_map
+from raydet.evaluation import eval_map, eval_recalls
 from raydet.structures import BitmapMasks
 
 TILES = (0, 6, 10, 11)  # of the training part of the nuclei, with 35 objects
@@ -117,6 +117,13 @@ def average_precision(model: nn.Module, batch: Mapping[str, Any]) -> float:
         for boxes, labels in zip(batch["gt_bboxes"], batch["gt_labels"], strict=True)
     ]
     return float(eval_map([[boxes_of(result)] for result in results], truths, logger="silent")[0])
+
+
+def recall(model: nn.Module, batch: Mapping[str, Any], num: int) -> float:
+    """Part of the objects that the best `num` proposals of their image overlap by half or more."""
+    proposals = model.simple_test(batch["img"], batch["img_metas"])
+    truths = [boxes.numpy() for boxes in batch["gt_bboxes"]]
+    return float(eval_recalls(truths, proposals, num, 0.5, logger="silent")[0, 0])
 
 
 def boxes_of(result: Any) -> np.ndarray:
