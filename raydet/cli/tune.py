@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     folder.add_argument("--storage", default=STORAGE, metavar="DIR", help=f"folder of all sweeps ({STORAGE})")
     folder.add_argument("--name", metavar="NAME", help="of the sweep and its folder; the file's if left out")
     folder.add_argument("--resume", action="store_true", help="go on with the sweep of that name")
-    folder.add_argument("--track", nargs="+", default=[], metavar="WHERE", help="also write to tensorboard, mlflow")
+    folder.add_argument("--track", nargs="+", metavar="WHERE", help="also write to tensorboard, mlflow")
     where = parser.add_argument_group("where it runs")
     where.add_argument("--local", action="store_true", help="one trial after the other in this process, without Ray")
     where.add_argument("--address", metavar="URL", help="Ray cluster to join; a new one on this machine if left out")
@@ -89,7 +89,7 @@ def _summarize(view: Any) -> None:
 def _sweep(args: argparse.Namespace) -> Any:
     from raydet.search.file import load_sweep, parse_changes
 
-    given = {"num_trials": args.num_trials, "seed": args.seed, "name": args.name}
+    given = {"num_trials": args.num_trials, "seed": args.seed, "name": args.name, "track": args.track}
     changes = {**parse_changes(args.set), **{key: value for key, value in given.items() if value is not None}}
     return load_sweep(args.file, changes)
 
@@ -99,7 +99,6 @@ def _tune(sweep: Any, args: argparse.Namespace) -> int:
     from raydet.search.live import LiveTable
     from raydet.search.report.files import BEST_CONFIG, PAGE, write_report
     from raydet.search.run import run_sweep
-    from raydet.search.trackers import trackers
 
     folder = Path(args.storage, sweep.name)
     table = LiveTable()
@@ -110,7 +109,7 @@ def _tune(sweep: Any, args: argparse.Namespace) -> int:
             resume=args.resume,
             local=args.local,
             address=args.address,
-            callbacks=[table, *trackers(args.track)],
+            callbacks=[table],
             say=table.say,
         )
     finally:

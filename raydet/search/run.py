@@ -28,6 +28,7 @@ from raydet.search.settings import Objective
 from raydet.search.storage import open_storage
 from raydet.search.study import DrawingStudy
 from raydet.search.task import TrialFunction
+from raydet.search.trackers import trackers
 from raydet.search.trial_config import max_steps_of
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def run_sweep(
         raise ValueError(
             f"{folder} already holds a sweep; pass resume=True (--resume) to go on with it, or choose another folder"
         )
+    callbacks = [*callbacks, *trackers(sweep.settings.track)]
     ledger = Ledger(folder, Header(sweep.name, identity_of(sweep), __version__))
     try:
         conductor, watchers = _conduct(sweep, folder, ledger, callbacks)

@@ -140,6 +140,7 @@ class SweepSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         search: how points are chosen.
         pruning: when trials are stopped.
         trial: what each is given.
+        track: trackers that are told as well.
     """
 
     base: str
@@ -157,3 +158,4 @@ class SweepSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     search: SearchSettings = SearchSettings()
     pruning: PruningSettings = PruningSettings()
     trial: TrialSettings = TrialSettings()
+    track: tuple[Literal["tensorboard", "mlflow"], ...] = ()

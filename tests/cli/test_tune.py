@@ -126,7 +126,7 @@ def test_a_sweep_in_which_every_trial_fails_has_failed(tune):
         (["report"], "which sweep"),
         (["report", "."], "is no sweep folder"),
         (["sweep.yaml", "elsewhere"], "give one sweep file"),
-        (["sweep.yaml", "--local", "--track", "wandb"], "no tracker 'wandb'"),
+        (["sweep.yaml", "--local", "--track", "wandb"], "wandb"),
         (["sweep.yaml", "--set", "num_trials"], "--set takes KEY=VALUE"),
         (["sweep.yaml", "--set", "space.optimizer.lr={uniform: [2, 1]}"], "optimizer.lr"),
     ],
@@ -150,3 +150,10 @@ def test_a_dry_run_draws_points_and_leaves_nothing_behind(tune):
     assert code == 0
     assert "point 1:" in printed.out
     assert not folder.exists()
+
+
+def test_trackers_are_told(tune):
+    pytest.importorskip("tensorboard")
+    code, _, folder = tune("sweep.yaml", "--local", "--num-trials", "2", "--track", "tensorboard")
+    assert code == 0
+    assert {each.name for each in (folder / "tensorboard").iterdir()} == {"0000", "0001"}
