@@ -6,8 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from made_up import made_up_overview
+from made_up import OBJECTIVES, made_up_overview, made_up_records
 
+from raydet.search.report.overview import overview
 from raydet.search.report.page import page
 from raydet.search.report.plots import PLOTS
 
@@ -40,6 +41,14 @@ def test_the_script_draws_every_plot_without_an_error(file):
         assert "NaN" not in drawn, name
     for name in ("history", "curves", "parallel", "slices", "pareto"):
         assert len(set(re.findall(r'data-trial="(\d+)"', plots[name]))) >= 15, name
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_young_sweep_has_a_page_without_errors(tmp_path, count):
+    records = made_up_records()[-count:] if count else []
+    path = tmp_path / "report.html"
+    path.write_text(page(overview("young", records, OBJECTIVES)), encoding="utf-8")
+    assert "CONSOLE" not in browse("--window-size=1200,900", "--dump-dom", path.as_uri()).stderr
 
 
 @pytest.mark.parametrize(("name", "scheme", "width"), [("light", 1, 1200), ("dark", 0, 1200), ("narrow", 1, 420)])

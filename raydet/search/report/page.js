@@ -192,6 +192,7 @@ const plots = {
 
   importances(host) {
     const shares = sweep.importances[chosen].slice(0, 10).filter((share) => share[1] >= 0.005);
+    if (!shares.length) return host.replaceChildren("Nothing is known of this objective yet.");
     const [svg, width] = canvas(host, 28 * shares.length + 8, "Importance of each parameter");
     const left = Math.min(width * 0.45, 16 + 7 * Math.max(...shares.map((share) => labelOf[share[0]].length)));
     const most = shares[0][1];
