@@ -28,6 +28,7 @@ _DATA = """
 TOP_LEVEL_KEYS = frozenset(_TOP_LEVEL.split())
 DATA_KEYS = frozenset(_DATA.split())
 NMS_TYPES = ("nms", "soft_nms")
+DISTRIBUTED_TYPES = ("ddp", "fsdp2")
 ADAPTIVE_TYPES = ("dilation", "offset")  # of the convolutions of Cascade RPN
 TRANSITION_TYPES = ("conv", "interpolation_conv", "last_conv", "identity")  # of the neck FPG
 _OPAQUE = ("file_client_args", "custom_imports", "auto_scale_lr", "dist_params", "profiler", "keymap")
@@ -179,6 +180,8 @@ def _closed_set(key: str) -> tuple[str, tuple[str, ...]] | None:
         return "kind of NMS", NMS_TYPES
     if key == "adapt_cfg":
         return "kind of adaptive convolution", ADAPTIVE_TYPES
+    if key == "distributed":
+        return "kind of distributed training", DISTRIBUTED_TYPES
     return ("kind of transition", TRANSITION_TYPES) if key.endswith("_trans") else None
 
 

@@ -18,8 +18,8 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from raydet.checkpoint import remove_checkpoint, shards
 from raydet.checkpoint.save import notes_of
 from raydet.config import Config
+from raydet.config.check import DISTRIBUTED_TYPES
 
-TYPES = ("ddp", "fsdp2")
 CONTAINERS = (nn.Sequential, nn.ModuleList)
 _REFUSED_HOOKS = {
     "EMAHook": "averages of weights",
@@ -38,8 +38,10 @@ def wants_shards(cfg: Config) -> bool:
     """
     section = dict(cfg.get("distributed") or {})
     kind = section.pop("type", "ddp")
-    if kind not in TYPES or section:
-        raise ValueError(f"distributed is {dict(cfg['distributed'])!r}, expected dict(type=...) with one of {TYPES}")
+    if kind not in DISTRIBUTED_TYPES or section:
+        raise ValueError(
+            f"distributed is {dict(cfg['distributed'])!r}, expected dict(type=...) with one of {DISTRIBUTED_TYPES}"
+        )
     if kind == "ddp":
         return False
     for setting, why in _conflicts(cfg):

@@ -19,6 +19,7 @@ from raydet.backbones import ResNet, SwinTransformer
 from raydet.checkpoint import CheckpointError, UnsafeCheckpointError, load
 from raydet.checkpoint.publish import read_whole, write_as
 from raydet.checkpoint.shards import verify_checkpoint
+from raydet.config import ensure_valid
 from raydet.engine import LocalEnvironment
 from raydet.engine.sharding import blocks_of, wants_shards
 from raydet.engine.starting import find_start
@@ -120,6 +121,7 @@ def test_what_does_not_go_with_shards_is_refused(changes: dict[str, Any], messag
 
 def test_data_parallel_training_is_the_default(tmp_path: Path) -> None:
     assert not wants_shards(small_config(tmp_path))
+    ensure_valid(small_config(tmp_path, distributed=dict(type="fsdp2")))
     assert not wants_shards(small_config(tmp_path, distributed=dict(type="ddp")))
     assert wants_shards(small_config(tmp_path, distributed=dict(type="fsdp2")))
 
