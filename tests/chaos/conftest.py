@@ -18,25 +18,31 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.stash[ROWS] = []
+    if config.getoption("--record", False):
+        config.pluginmanager.register(Recorder(config.stash[ROWS]))
 
 
-def pytest_runtest_logreport(report):
-    """Tests of other folders that show a case add their line here."""
-    from elsewhere import row_of
+class Recorder:
+    """Writes the table at the end, with a line for each test of another folder that shows a case.
 
-    row = row_of(report)
-    if row is not None:
-        _session_rows.append(row)
+    Args:
+        rows: that the tests of this folder add.
+    """
 
+    def __init__(self, rows):
+        self.rows = rows
 
-_session_rows: list = []
+    def pytest_runtest_logreport(self, report):
+        from elsewhere import row_of
 
+        row = row_of(report)
+        if row is not None:
+            self.rows.append(row)
 
-def pytest_sessionfinish(session):
-    from harness import write_table
+    def pytest_sessionfinish(self):
+        from harness import write_table
 
-    if session.config.getoption("--record", False):
-        write_table([*session.config.stash.get(ROWS, []), *_session_rows])
+        write_table(self.rows)
 
 
 @pytest.fixture(scope="session", autouse=True)
