@@ -45,7 +45,6 @@ def test_worker_killed_again_and_again(cluster, chaos, calm):
     chaos.row("2 killed at any step", f"SIGKILL after iterations {', '.join(map(str, at))}", "the run", result.restarts)
 
 
-@pytest.mark.slow
 def test_worker_out_of_memory(cluster, chaos, calm):
     result = chaos.train(chaos.config("run_out_of_memory", at=8))
     assert_continued(chaos, result, 8, calm)
@@ -62,7 +61,6 @@ def test_mistake_ends_the_run_with_the_first_error(cluster, chaos):
     chaos.row("10 error on one rank", "KeyError on one of two ranks", "its message, no restart", (), NOTHING)
 
 
-@pytest.mark.slow
 def test_killed_controller(cluster, chaos, calm):
     result = chaos.train(chaos.config("kill_controller", at=13))
     assert_continued(chaos, result, 13, calm)
@@ -113,7 +111,8 @@ def test_one_of_two_workers_killed(cluster, chaos, calm_two):
     chaos.row("1 killed worker", "SIGKILL of one of two workers", "the run", result.restarts)
 
 
-@pytest.mark.parametrize("fault", ["stop_worker", pytest.param("sleep_for_ever", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["stop_worker", "sleep_for_ever"])
 def test_hang_of_one_of_two_workers(cluster, chaos, calm_two, fault):
     cfg = chaos.config(fault, at=13, rank=1, fault_tolerance={"hang_timeout": 10})
     result = chaos.train(cfg, num_workers=2)
