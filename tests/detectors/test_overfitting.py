@@ -16,6 +16,15 @@ from raydet.registry import HEADS
 # Proposals that overlap by half count as one.
 APART = {"test_cfg": {"rpn": {"nms": {"iou_threshold": 0.5}}}}
 LARGER = {"size": 256, "steps": 200}
+HOURGLASS = {
+    "backbone": {
+        "downsample_times": 4,
+        "stage_channels": [32, 32, 48, 48, 64],
+        "stage_blocks": [1, 1, 1, 1, 2],
+        "feat_channel": 32,
+    },
+    "bbox_head": {"in_channels": 32},
+}
 # Config -> how its small version differs, and how it is trained:
 #   changes: of the model, and `divide`, see `small`
 #   soft: losses that do not go to zero: cross-entropies with soft targets, whose least value is the targets' entropy,
@@ -54,7 +63,17 @@ CASES: dict[str, dict[str, Any]] = {
     "rpn/rpn_r50_fpn_1x_coco": {"changes": APART, "proposals": 50},
     "guided_anchoring/ga_rpn_r50_caffe_fpn_1x_coco": {"changes": APART, "proposals": 50},
     "cascade_rpn/crpn_r50_caffe_fpn_1x_coco": {"changes": APART},
+    "solo/solo_r50_fpn_1x_coco": {"steps": 600},
+    "solo/decoupled_solo_r50_fpn_1x_coco": {"steps": 600},
+    "solo/decoupled_solo_light_r50_fpn_3x_coco": {"steps": 600},
     "solov2/solov2_r50_fpn_1x_coco": {},
+    "yolact/yolact_r50_1x8_coco": {"steps": 600},
+    "cornernet/cornernet_hourglass104_mstest_8x6_210e_coco": {"changes": HOURGLASS, "size": 256, "steps": 300},
+    "centripetalnet/centripetalnet_hourglass104_mstest_16x6_210e_coco": {
+        "changes": HOURGLASS,
+        "size": 256,
+        "steps": 300,
+    },
     # The teacher knows nothing here and only rates anchors.
     "lad/lad_r50_paa_r101_fpn_coco_1x": {"changes": {"teacher_ckpt": None}, "soft": ["loss_iou"]},
 }
@@ -62,7 +81,6 @@ WITHOUT = {
     "LDHead": "GFLHead with a trained teacher; one that knows nothing teaches against the images",
     "AnchorHead": "a plain head that no config uses",
     "GuidedAnchorHead": "a plain head that no config uses",
-    "YOLACTHead": "not tried to the end yet: with masks a step takes many times as long",
 }
 """Dense heads without a case."""
 

@@ -108,7 +108,9 @@ def test_run_goes_on_while_the_storage_is_away_in_the_middle_of_an_upload(ray_cl
 
 def test_run_in_shards_lives_in_bucket_and_resumes(ray_cluster, coco, server, bucket):
     def run(max_epochs, **more):
-        cfg = tiny_config(*coco, max_epochs=max_epochs, distributed={"type": "fsdp2"}, checkpoint_config={"interval": 1})
+        cfg = tiny_config(
+            *coco, max_epochs=max_epochs, distributed={"type": "fsdp2"}, checkpoint_config={"interval": 1}
+        )
         return train(cfg, num_workers=2, storage=uri(server.url), name="c", carrier="torch", **more)
 
     run(1)
