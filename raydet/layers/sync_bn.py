@@ -141,7 +141,7 @@ def _axes(input: Tensor) -> list[int]:
 
 
 def _gather(row: Tensor, group: Any) -> Tensor:
-    """The rows of all workers, `(workers, len(row))`, by a sum of rows that are zero elsewhere, known to all backends."""
+    """The rows of all workers, `(workers, len(row))`, as a sum, which all backends know, of rows zero elsewhere."""
     rows = row.new_zeros(_world_size(group), len(row))
     rows[_rank(group)] = row
     dist.all_reduce(rows, group=group)
