@@ -28,6 +28,11 @@ LOG = "nodes.log"
 START_SECONDS = 180.0
 STOP_SECONDS = 45.0
 _HEAD_ID = "f" * 51 + "00000"
+_RAY = (
+    "from ray._private import ray_constants; ray_constants.ENABLE_RAY_CLUSTER = True;"
+    "from ray.scripts.scripts import main; main()"
+)
+"""The program `ray`, which refuses a second node under `LOOPBACK_SETTINGS`; the processes of the node obey them."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def _start_worker(node: Nodes, environment: dict[str, str], folder: Path) -> sub
 def _start(node: Nodes, flags: Sequence[str], environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
     """A node, which leads a process group of its own and ends when its `ray start` is ended."""
     command = [
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
+        *(sys.executable, "-c", _RAY, "start", "--block"),
         *(f"--num-cpus={node.cpus}", f"--labels=pool={node.pool}", f"--object-store-memory={OBJECT_STORE}"),
         *("--node-ip-address=127.0.0.1", "--min-worker-port=0", "--max-worker-port=0"),
         *flags,
