@@ -63,6 +63,8 @@ def ray(*arguments: str) -> int:
 
 
 def make_token() -> None:
-    """Make the token that all machines get, unless there is one."""
-    if not Path("~/.ray/auth_token").expanduser().exists():
+    """Make the token that all machines get, unless there is one, and keep it from other users: Ray does not."""
+    token = Path("~/.ray/auth_token").expanduser()
+    if not token.exists():
         subprocess.run([*RAY, "get-auth-token", "--generate"], check=True, stdout=subprocess.DEVNULL)
+        token.chmod(0o600)
