@@ -63,8 +63,9 @@ def ray(*arguments: str) -> int:
 
 
 def make_token() -> None:
-    """Make the token that all machines get, unless there is one, and keep it from other users: Ray does not."""
-    token = Path("~/.ray/auth_token").expanduser()
-    if not token.exists():
+    """Make the token that all machines get, unless there is one."""
+    from raydet.distributed.access import keep_token_private
+
+    if not Path("~/.ray/auth_token").expanduser().exists():
         subprocess.run([*RAY, "get-auth-token", "--generate"], check=True, stdout=subprocess.DEVNULL)
-        token.chmod(0o600)
+    keep_token_private()

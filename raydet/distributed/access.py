@@ -6,6 +6,7 @@ and `RAY_ADDRESS`. raydet reads the same, and never shows a token.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -33,8 +34,18 @@ def has_token() -> bool:
     """Whether Ray would find a token of this user."""
     if os.environ.get("RAY_AUTH_TOKEN"):
         return True
+    return _token_file().is_file()
+
+
+def keep_token_private() -> None:
+    """Take this user's token from the eyes of others; Ray writes the file for all to read."""
+    with contextlib.suppress(OSError):  # none, or not ours
+        _token_file().chmod(0o600)
+
+
+def _token_file() -> Path:
     path = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return (Path(path) if path else Path.home() / ".ray" / "auth_token").is_file()
+    return Path(path) if path else Path.home() / ".ray" / "auth_token"
 
 
 def api_server(given: str | None) -> str:

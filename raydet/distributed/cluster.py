@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
-from raydet.distributed.access import check_answers, explain, use_token_if_there_is_one
+from raydet.distributed.access import check_answers, explain, keep_token_private, use_token_if_there_is_one
 from raydet.distributed.autoscaler import has_autoscaler
 from raydet.distributed.resources import Capacity, NodeGroup
 from raydet.distributed.settings import (
@@ -92,6 +92,8 @@ def _init(address: str, options: Mapping[str, Any]) -> None:
         if address == "local":
             raise
         raise ConnectionError(explain(error, address)) from error
+    if address == "local":
+        keep_token_private()  # Ray may just have made it
 
 
 def _quiet_start() -> None:

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from raydet.cli import main
-from raydet.distributed.access import api_server, check_answers, explain
+from raydet.distributed.access import api_server, check_answers, explain, keep_token_private
 from raydet.distributed.job_package import EXCLUDES, JobPackage, parse_env
 
 
@@ -169,3 +169,15 @@ def test_check_answers_tells_at_once_who_does_not_listen():
 )
 def test_explain_says_what_to_do(error, words):
     assert words in explain(error, "http://head:1")
+
+
+def test_token_is_kept_from_other_users(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    keep_token_private()  # there is none
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("0" * 64)
+    token.chmod(0o644)
+    keep_token_private()
+    assert token.stat().st_mode & 0o777 == 0o600
