@@ -17,6 +17,7 @@ RANDOM = {
     "search": {"sampler": "random", "storage": "memory"},
     "trial": {"cpus": 0.5, "concurrent": 1, "max_failures": 1},
 }
+OF_OTHERS = set()
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +27,20 @@ def cluster():
 
     cloudpickle.register_pickle_by_value(fake_trials)
     with connected("local", dashboard=True):
+        OF_OTHERS.update(left_behind())  # tests before these may share the cluster
         yield
     cloudpickle.unregister_pickle_by_value(fake_trials)
 
 
 def left_behind():
-    """Actors of trials and placement groups that are there still."""
+    """Actors of trials and placement groups that are there still: ids and what they are."""
     from ray.util.state import list_actors, list_placement_groups
 
-    actors = [each.class_name for each in list_actors() if each.state != "DEAD"]
-    groups = [each.placement_group_id for each in list_placement_groups() if each.state != "REMOVED"]
-    return [name for name in actors if "Trial" in name or "Mailbox" in name or "Train" in name] + groups
+    actors = {each.actor_id: each.class_name for each in list_actors() if each.state != "DEAD"}
+    groups = {each.placement_group_id: "placement group" for each in list_placement_groups() if each.state != "REMOVED"}
+    kinds = ("Trial", "Mailbox", "Train")
+    found = {key: name for key, name in actors.items() if any(kind in name for kind in kinds)} | groups
+    return {key: name for key, name in found.items() if key not in OF_OTHERS}
 
 
 def assert_nothing_is_left_behind():
