@@ -6,7 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from raydet.cli.tables import duration, local_time, table
+from raydet.cli.tables import local_time, table
+from raydet.distributed.words import duration
 
 if TYPE_CHECKING:
     from raydet.distributed.runs import Run

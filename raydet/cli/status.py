@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from raydet.cli.runs import as_dict, progress
-from raydet.cli.tables import duration, local_time, table
+from raydet.cli.tables import local_time, table
+from raydet.distributed.words import duration
 
 if TYPE_CHECKING:
     from raydet.distributed.runs import Run

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raydet.cli.tables import duration, local_time, table
+from raydet.cli.tables import local_time, table
+from raydet.distributed.words import duration
 
 if TYPE_CHECKING:
     from raydet.distributed.jobs import Jobs

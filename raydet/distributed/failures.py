@@ -11,6 +11,7 @@ from ray.train.v2._internal.exceptions import WorkerHealthCheckTimeoutError
 from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.monitor import Reporter
 from raydet.distributed.storage import RunFolder
+from raydet.distributed.words import first_line
 
 MISTAKES = (
     ValueError,
@@ -65,7 +66,7 @@ class FailureHandler(UserCallback):
         self._failed = time.monotonic()
         if repeated:
             return
-        told = "; ".join(f"rank {rank}: {type(cause).__name__}: {_first_line(cause)}" for rank, cause in causes.items())
+        told = "; ".join(f"rank {rank}: {type(cause).__name__}: {first_line(cause)}" for rank, cause in causes.items())
         self._reporter.send("failure", told)
         self._reporter.tell("failure", {"errors": {str(rank): repr(cause)[:500] for rank, cause in causes.items()}})
         if any(isinstance(cause, WorkerHealthCheckTimeoutError) for cause in causes.values()):
@@ -87,7 +88,7 @@ class FailureHandler(UserCallback):
             signs = newest_group(ray.get(self._reporter.box.signs.remote(), timeout=30))
             place = save_stacks(signs, self._folder, kill=True)
         except (ray.exceptions.RayError, OSError) as error:  # the restart matters more
-            self._reporter.send("log", f"raydet: the stacks could not be saved: {_first_line(error)}")
+            self._reporter.send("log", f"raydet: the stacks could not be saved: {first_line(error)}")
         else:
             self._reporter.send("log", f"raydet: the stacks of all ranks are in {self._folder}/{place}")
 
@@ -97,7 +98,3 @@ def root_cause(error: BaseException) -> BaseException:
     names = ("_base_exc", "cause", "health_check_failure")
     inner = next((each for name in names if isinstance(each := getattr(error, name, None), BaseException)), None)
     return error if inner is None else root_cause(inner)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:200]

@@ -17,6 +17,7 @@ from raydet.distributed.signs import PREEMPTION, RESIZE, STOP
 from raydet.distributed.stopping import StopOnSignal, Stopped
 from raydet.distributed.storage import RunFolder
 from raydet.distributed.watch import Watch
+from raydet.distributed.words import first_line
 
 _NEVER = 1e9
 
@@ -98,14 +99,14 @@ class Launch:
         except TrainingFailedError as error:
             failure = error
         except RayActorError as error:
-            return ControllerLost(f"the controller of the run was lost ({_first_line(error)})")
+            return ControllerLost(f"the controller of the run was lost ({first_line(error)})")
         monitor.collect()
         if monitor.mistake is not None:
             rank, mistake, trace = monitor.mistake
             raise mistake from TrainingFailed(f"in training worker {rank}:\n{trace}")
         cause = getattr(failure, "controller_failure", None)
         if isinstance(cause, RayError):  # an actor of the controller died
-            return ControllerLost(f"the controller of the run failed ({type(cause).__name__}: {_first_line(cause)})")
+            return ControllerLost(f"the controller of the run failed ({type(cause).__name__}: {first_line(cause)})")
         raise TrainingFailed(self._explain(failure)) from failure
 
     def _trainer(
@@ -185,7 +186,3 @@ class _Tries:
 def _check_limit(count: int, limit: int, outcome: Any) -> None:
     if 0 <= limit < count:
         raise TrainingFailed(f"{outcome}, for the {count}. time, and fault_tolerance allows {limit}")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:200]

@@ -28,6 +28,7 @@ from raydet.distributed import provenance
 from raydet.distributed.mirror import RunMirror
 from raydet.distributed.standing import STATUS, TIMELINE, Standing, read_lines
 from raydet.distributed.storage import RunFolder
+from raydet.distributed.words import first_line
 
 METRICS, TABLE = "metrics.jsonl", "metrics.parquet"
 _logger = logging.getLogger("raydet.distributed")
@@ -83,7 +84,7 @@ class RunRecord:
         self._stop.set()
         self._thread.join()
         state = "finished" if kind is None else "failed" if issubclass(kind, Exception) else "interrupted"
-        self.tell("end", {"state": state, **({"error": _first_line(error)} if error is not None else {})})
+        self.tell("end", {"state": state, **({"error": _cause(error)} if error is not None else {})})
         with self._forgiving():
             self._write_table()
         if self._mirror is not None:
@@ -212,6 +213,6 @@ def _end_last_line(path: Path) -> None:
             file.write(b"\n")
 
 
-def _first_line(error: BaseException) -> str:
-    text = (str(error).strip().splitlines() or [""])[0][:500] if isinstance(error, Exception) else ""
+def _cause(error: BaseException) -> str:
+    text = first_line(error, 500) if isinstance(error, Exception) else ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

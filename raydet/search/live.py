@@ -13,11 +13,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from raydet.distributed.words import duration
 from raydet.search.events import SweepWatcher
 from raydet.search.records import Decision, Report, TrialRecord
 from raydet.search.report.axes import short_names, text_of
 from raydet.search.report.ranking import best_of, ranked, steps_of, values_of
-from raydet.search.report.tables import duration
 from raydet.search.settings import Objective
 
 ROWS = 12

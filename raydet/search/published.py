@@ -12,7 +12,7 @@ from raydet.search import ledger
 from raydet.search.events import SweepWatcher
 from raydet.search.records import TrialRecord
 from raydet.search.settings import Objective
-from raydet.search.study import optuna_state, running_trial
+from raydet.search.study import optuna_state, running_trial, trial_id
 
 _logger = logging.getLogger("raydet.search")
 
@@ -111,7 +111,7 @@ class PublishedStudy(SweepWatcher):
         self._storage.set_trial_state_values(trial, optuna_state(event.state), event.values)
 
     def _id(self, number: int) -> int:
-        return int(self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number))
+        return trial_id(self._storage, self._study_id, number)
 
 
 def _text(options: Any) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from raydet.distributed.words import first_line
 from raydet.search.ledger import drop_torn_line
 
 JOURNAL = "study.journal"
@@ -78,7 +79,7 @@ def _open_data_base(url: str, scheme: str) -> Any:
         ) from error
     except SQLAlchemyError as error:
         raise ConnectionError(
-            f"search.storage is {shown(url)!r}, which does not answer: {_first_line(error)}; is the data base there, "
+            f"search.storage is {shown(url)!r}, which does not answer: {first_line(error)}; is the data base there, "
             "and may this user use it?"
         ) from error
 
@@ -116,7 +117,3 @@ def file_system_of(path: Path, mounts: Path) -> str | None:
     points = {entry[1].replace("\\040", " "): entry[2] for entry in entries if len(entry) > 2}
     resolved = path.resolve()
     return next((points[str(each)] for each in (resolved, *resolved.parents) if str(each) in points), None)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300]

@@ -92,7 +92,7 @@ class DrawingStudy:
             self._storage.set_trial_state_values(self._id(number), self._state(event), event.values)
 
     def _id(self, number: int) -> int:
-        return int(self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number))
+        return trial_id(self._storage, self._study_id, number)
 
     def _recreate(self, event: ledger.Drawn) -> None:
         self._storage.create_new_trial(self._study_id, template_trial=running_trial(event))
@@ -103,6 +103,11 @@ class DrawingStudy:
         # Of several objectives Optuna knows no pruned trials; one that lacks values teaches nothing.
         state = "failed" if event.state == "pruned" and not self._single else event.state
         return optuna_state(state)
+
+
+def trial_id(storage: Any, study: int, number: int) -> int:
+    """The storage's own number of a trial."""
+    return int(storage.get_trial_id_from_study_id_trial_number(study, number))
 
 
 def running_trial(event: ledger.Drawn) -> Any:

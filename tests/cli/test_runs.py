@@ -6,9 +6,10 @@ import time
 import pytest
 
 from raydet.cli import main
-from raydet.cli.tables import duration, table
+from raydet.cli.tables import table
 from raydet.distributed.runs import LOST_AFTER, list_runs, read_run
 from raydet.distributed.standing import Standing
+from raydet.distributed.words import duration
 
 
 def made(storage, name, state="finished", age=0.0, **facts):

@@ -4,13 +4,12 @@ import json
 import re
 
 import pyarrow.parquet as pq
-import pytest
 from made_up import OBJECTIVES, REASONS, made_up_overview
 
 from raydet.search.report.overview import overview
 from raydet.search.report.page import page
 from raydet.search.report.plots import PLOTS, write_plots
-from raydet.search.report.tables import change, duration, leaderboard, write_parquet
+from raydet.search.report.tables import change, leaderboard, write_parquet
 
 
 def data_of(text):
@@ -40,11 +39,6 @@ def test_the_leaderboard_says_what_the_best_gains_on_the_default():
     assert f"The default config (trial 0) has {default:.4g}: {change(default, best)}" in text
     assert f"- 7: {REASONS[7]}" in text
     assert f"| 1 | {view.best} |" in text
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(41, "41 s"), (725, "12 min"), (11100, "3 h 05 min")])
-def test_duration(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_plots_are_drawn_for_what_there_is(tmp_path):

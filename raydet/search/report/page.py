@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
+from raydet.distributed.words import duration
 from raydet.search.records import TrialRecord
 from raydet.search.report import ranking
 from raydet.search.report.axes import short_names, text_of
 from raydet.search.report.document import document, part
 from raydet.search.report.overview import Overview
-from raydet.search.report.tables import change, duration, outcome
+from raydet.search.report.tables import change, outcome
 
 PLOTS = {
     "history": ("History", "Each trial where it ended; the line is the best so far. Stronger colour is better."),

@@ -106,14 +106,6 @@ def change(before: float, after: float) -> str:
     return f"{after - before:+.4g}{relative}"
 
 
-def duration(seconds: float) -> str:
-    """`41 s`, `12 min`, `3 h 05 min`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 def _table(view: Overview) -> Iterator[str]:
     names = [axis.name for axis in view.axes]
     labels = [axis.label for axis in view.axes]
