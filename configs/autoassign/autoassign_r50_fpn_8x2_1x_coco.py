@@ -3,14 +3,12 @@ _base_ = [
     '../_base_/datasets/coco_detection.py',
     '../_base_/schedules/schedule_1x.py',
     '../_base_/default_runtime.py',
+    '../_base_/models/backbones.py',
     '../_base_/pipelines/caffe.py',
 ]
 model = dict(
     type='AutoAssign',
-    backbone=dict(
-        norm_cfg=dict(requires_grad=False),
-        style='caffe',
-        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://detectron2/resnet50_caffe')),
+    backbone={{ _base_.backbones.resnet50_caffe }},
     neck=dict(
         add_extra_convs=True,
         relu_before_extra_convs=True,

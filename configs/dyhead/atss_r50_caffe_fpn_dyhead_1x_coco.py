@@ -1,10 +1,7 @@
 # As the authors have it: other pixels, padding, anchors, predictors and start of the offsets.
-_base_ = ['./atss_r50_fpn_dyhead_1x_coco.py', '../_base_/pipelines/caffe.py']
+_base_ = ['./atss_r50_fpn_dyhead_1x_coco.py', '../_base_/models/backbones.py', '../_base_/pipelines/caffe.py']
 model = dict(
-    backbone=dict(
-        norm_cfg=dict(requires_grad=False),
-        style='caffe',
-        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://detectron2/resnet50_caffe')),
+    backbone={{ _base_.backbones.resnet50_caffe }},
     neck=[
         dict(
             type='FPN',

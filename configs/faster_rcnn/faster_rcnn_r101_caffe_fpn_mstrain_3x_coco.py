@@ -1,11 +1,5 @@
-_base_ = ['./faster_rcnn_r50_fpn_mstrain_3x_coco.py', '../_base_/pipelines/caffe.py']
-model = dict(
-    backbone=dict(
-        depth=101,
-        norm_cfg=dict(requires_grad=False),
-        norm_eval=True,
-        style='caffe',
-        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://detectron2/resnet101_caffe')))
+_base_ = ['./faster_rcnn_r50_fpn_mstrain_3x_coco.py', '../_base_/models/backbones.py', '../_base_/pipelines/caffe.py']
+model = dict(backbone={{ _base_.backbones.resnet101_caffe }})
 data = dict(
     train=dict(dataset=dict(pipeline={{ _base_.caffe.box_train_between }})),
     val=dict(pipeline={{ _base_.caffe.test }}),

@@ -1,11 +1,9 @@
-_base_ = ['./mask_rcnn_r50_fpn_mstrain-poly_3x_coco.py', '../_base_/pipelines/caffe.py']
-model = dict(
-    backbone=dict(
-        depth=101,
-        norm_cfg=dict(requires_grad=False),
-        norm_eval=True,
-        style='caffe',
-        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://detectron2/resnet101_caffe')))
+_base_ = [
+    './mask_rcnn_r50_fpn_mstrain-poly_3x_coco.py',
+    '../_base_/pipelines/caffe.py',
+    '../_base_/models/backbones.py',
+]
+model = dict(backbone={{ _base_.backbones.resnet101_caffe }})
 data = dict(
     train=dict(dataset=dict(pipeline={{ _base_.caffe.polygon_train_between }})),
     val=dict(pipeline={{ _base_.caffe.test }}),

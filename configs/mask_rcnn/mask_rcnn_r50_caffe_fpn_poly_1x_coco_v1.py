@@ -1,10 +1,7 @@
-_base_ = ['./mask_rcnn_r50_fpn_1x_coco.py', '../_base_/pipelines/caffe.py']
+_base_ = ['./mask_rcnn_r50_fpn_1x_coco.py', '../_base_/models/backbones.py', '../_base_/pipelines/caffe.py']
 # Pooling and box losses as in version 1.
 model = dict(
-    backbone=dict(
-        norm_cfg=dict(requires_grad=False),
-        style='caffe',
-        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://detectron2/resnet50_caffe')),
+    backbone={{ _base_.backbones.resnet50_caffe }},
     rpn_head=dict(loss_bbox=dict(type='SmoothL1Loss', beta=1.0 / 9.0, loss_weight=1.0)),
     roi_head=dict(
         bbox_roi_extractor=dict(

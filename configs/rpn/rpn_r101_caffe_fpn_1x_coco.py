@@ -1,4 +1,2 @@
 _base_ = './rpn_r50_caffe_fpn_1x_coco.py'
-model = dict(
-    backbone=dict(
-        depth=101, init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://detectron2/resnet101_caffe')))
+model = dict(backbone={{ _base_.backbones.resnet101_caffe }})

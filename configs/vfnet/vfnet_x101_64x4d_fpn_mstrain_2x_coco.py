@@ -1,8 +1,2 @@
-_base_ = './vfnet_r50_fpn_mstrain_2x_coco.py'
-model = dict(
-    backbone=dict(
-        type='ResNeXt',
-        depth=101,
-        groups=64,
-        base_width=4,
-        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://resnext101_64x4d')))
+_base_ = ['./vfnet_r50_fpn_mstrain_2x_coco.py', '../_base_/models/backbones.py']
+model = dict(backbone={{ _base_.backbones.resnext101_64x4d }})
