@@ -1,5 +1,7 @@
 # Cell nuclei with boxes alone, from scratch, in ten seconds on one CPU core: small enough to search its settings.
-_base_ = ['../_base_/datasets/nuclei_instance.py', '../_base_/default_runtime.py']
+_base_ = [
+    '../_base_/datasets/nuclei_repeated.py', '../_base_/schedules/adamw_cosine.py', '../_base_/default_runtime.py'
+]
 channels = 32
 strides = [8, 16, 32]
 model = dict(
@@ -33,48 +35,21 @@ model = dict(
         pos_weight=-1),
     test_cfg=dict(
         nms_pre=300, min_bbox_size=0, score_thr=0.05, nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))
-img_norm_cfg = dict(mean=[40.0, 40.0, 40.0], std=[45.0, 45.0, 45.0], to_rgb=True)
 img_scale = (128, 128)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', img_scale=img_scale, keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='Normalize', **img_norm_cfg),
-    dict(type='Pad', size_divisor=32),
-    dict(type='DefaultFormatBundle'),
-    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels']),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='MultiScaleFlipAug',
-        img_scale=img_scale,
-        flip=False,
-        transforms=[
-            dict(type='Resize', keep_ratio=True),
-            dict(type='RandomFlip'),
-            dict(type='Normalize', **img_norm_cfg),
-            dict(type='Pad', size_divisor=32),
-            dict(type='ImageToTensor', keys=['img']),
-            dict(type='Collect', keys=['img']),
-        ]),
-]
+train_pipeline = {{ _base_.train_pipeline }}
+train_pipeline[1].pop('with_mask')
+train_pipeline[2].update(img_scale=img_scale)
+train_pipeline[-1]['keys'].remove('gt_masks')
+test_pipeline = {{ _base_.test_pipeline }}
+test_pipeline[1].update(img_scale=img_scale)
 data = dict(
     samples_per_gpu=4,
     workers_per_gpu=0,
-    train=dict(
-        _delete_=True,
-        type='RepeatDataset',
-        times=5,
-        dataset=dict(type='CocoDataset', pipeline=train_pipeline, **_base_.train_files)),
+    train=dict(times=5, dataset=dict(pipeline=train_pipeline)),
     val=dict(pipeline=test_pipeline),
     test=dict(pipeline=test_pipeline))
-optimizer = dict(type='AdamW', lr=0.001, weight_decay=0.05)
-optimizer_config = dict(grad_clip=dict(max_norm=10.0, norm_type=2))
-lr_config = dict(
-    policy='CosineAnnealing', by_epoch=False, warmup='linear', warmup_iters=10, warmup_ratio=0.05, min_lr=0.0)
-runner = dict(type='EpochBasedRunner', max_epochs=9)
+lr_config = dict(warmup_iters=10)
+runner = dict(max_epochs=9)
 evaluation = dict(interval=1, metric='bbox')
 checkpoint_config = dict(interval=9, max_keep_ckpts=1)
-log_config = dict(interval=10, hooks=[dict(type='TextLoggerHook')])
+log_config = dict(interval=10)

@@ -2,7 +2,7 @@
 # `raydet demo trees`. The scenes of the two parts differ, so the early blocks keep what ImageNet taught them.
 _base_ = [
     '../_base_/models/faster_rcnn_r18-small_fpn.py', '../_base_/datasets/neontrees_detection.py',
-    '../_base_/default_runtime.py'
+    '../_base_/schedules/adamw_cosine.py', '../_base_/default_runtime.py'
 ]
 channels = 96
 model = dict(
@@ -21,16 +21,9 @@ model = dict(
 # the backbone's last convolution is not asked for
 find_unused_parameters = True
 img_scale = (320, 320)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', img_scale=[(256, 256), (352, 352)], multiscale_mode='range', keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=0.5),
-    dict(type='Normalize', **_base_.img_norm_cfg),
-    dict(type='Pad', size_divisor=32),
-    dict(type='DefaultFormatBundle'),
-    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels']),
-]
+train_pipeline = {{ _base_.train_pipeline }}
+train_pipeline[2].update(img_scale=[(256, 256), (352, 352)], multiscale_mode='range')
+train_pipeline[3] = dict(type='RandomFlip', flip_ratio=0.5)
 test_pipeline = {{ _base_.test_pipeline }}
 test_pipeline[1].update(img_scale=img_scale)
 data = dict(
@@ -39,11 +32,8 @@ data = dict(
     train=dict(pipeline=train_pipeline),
     val=dict(pipeline=test_pipeline),
     test=dict(pipeline=test_pipeline))
-optimizer = dict(type='AdamW', lr=0.001, weight_decay=0.05)
-optimizer_config = dict(grad_clip=dict(max_norm=10.0, norm_type=2))
-lr_config = dict(
-    policy='CosineAnnealing', by_epoch=False, warmup='linear', warmup_iters=30, warmup_ratio=0.05, min_lr=0.0)
-runner = dict(type='EpochBasedRunner', max_epochs=14)
+lr_config = dict(warmup_iters=30)
+runner = dict(max_epochs=14)
 evaluation = dict(interval=7, save_best='bbox_mAP')
 checkpoint_config = dict(interval=7, max_keep_ckpts=2)
-log_config = dict(interval=10, hooks=[dict(type='TextLoggerHook')])
+log_config = dict(interval=10)

@@ -2,16 +2,7 @@
 _base_ = ['./atss_r50_fpn_dyhead_1x_coco.py', '../_base_/models/backbones.py', '../_base_/pipelines/caffe.py']
 model = dict(
     backbone={{ _base_.backbones.resnet50_caffe }},
-    neck=[
-        dict(
-            type='FPN',
-            in_channels=[256, 512, 1024, 2048],
-            out_channels=256,
-            start_level=1,
-            add_extra_convs='on_output',
-            num_outs=5),
-        dict(type='DyHead', in_channels=256, out_channels=256, num_blocks=6, zero_init_offset=False),
-    ],
+    neck=[_base_.model.neck[0], dict(_base_.model.neck[1], zero_init_offset=False)],
     bbox_head=dict(pred_kernel_size=1, anchor_generator=dict(center_offset=0.5)))
 
 train_pipeline = {{ _base_.caffe.box_train }}

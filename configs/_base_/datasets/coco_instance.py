@@ -1,13 +1,6 @@
 _base_ = './coco_detection.py'
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(type='Resize', img_scale=(1333, 800), keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=0.5),
-    dict(type='Normalize', **_base_.img_norm_cfg),
-    dict(type='Pad', size_divisor=32),
-    dict(type='DefaultFormatBundle'),
-    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels', 'gt_masks']),
-]
+train_pipeline = {{ _base_.train_pipeline }}
+train_pipeline[1].update(with_mask=True)
+train_pipeline[-1]['keys'].append('gt_masks')
 data = dict(train=dict(pipeline=train_pipeline))
 evaluation = dict(metric=['bbox', 'segm'])

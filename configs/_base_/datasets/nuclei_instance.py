@@ -3,16 +3,10 @@ _base_ = './neontrees_detection.py'
 data_root = '{{ raydetAssets }}/nuclei/'
 classes = ('nucleus',)
 img_scale = (256, 256)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(type='Resize', img_scale=img_scale, keep_ratio=True),
-    dict(type='RandomFlip', flip_ratio=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='Normalize', **_base_.img_norm_cfg),
-    dict(type='Pad', size_divisor=32),
-    dict(type='DefaultFormatBundle'),
-    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels', 'gt_masks']),
-]
+train_pipeline = {{ _base_.train_pipeline }}
+train_pipeline[1].update(with_mask=True)
+train_pipeline[2].update(img_scale=img_scale)
+train_pipeline[-1]['keys'].append('gt_masks')
 test_pipeline = {{ _base_.test_pipeline }}
 test_pipeline[1].update(img_scale=img_scale)
 train_files = dict(classes=classes, ann_file=data_root + 'instances_train.json', img_prefix=data_root + 'images/')
