@@ -1,19 +1,5 @@
-_base_ = '../faster_rcnn/faster_rcnn_r50_fpn_1x_coco.py'
-model = dict(
-    neck=dict(
-        type='FPN_CARAFE',
-        start_level=0,
-        end_level=-1,
-        norm_cfg=None,
-        act_cfg=None,
-        order=('conv', 'norm', 'act'),
-        upsample_cfg=dict(
-            type='carafe',
-            up_kernel=5,
-            up_group=1,
-            encoder_kernel=3,
-            encoder_dilation=1,
-            compressed_channels=64)))
+_base_ = ['../faster_rcnn/faster_rcnn_r50_fpn_1x_coco.py', '../_base_/models/carafe.py']
+model = dict(neck={{ _base_.carafe.neck }})
 
 # Sizes are multiples of 64, so that every level doubles exactly.
 train_pipeline = {{ _base_.train_pipeline }}

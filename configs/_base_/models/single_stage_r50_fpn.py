@@ -1,22 +1,7 @@
-# The body of many one-stage detectors: ResNet-50, and an FPN of five levels from stride 8 on.
+# The body of many one-stage detectors: the five levels begin at stride 8.
+_base_ = './resnet50_fpn.py'
 model = dict(
-    backbone=dict(
-        type='ResNet',
-        depth=50,
-        num_stages=4,
-        out_indices=(0, 1, 2, 3),
-        frozen_stages=1,
-        norm_cfg=dict(type='BN', requires_grad=True),
-        norm_eval=True,
-        style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')),
-    neck=dict(
-        type='FPN',
-        in_channels=[256, 512, 1024, 2048],
-        out_channels=256,
-        start_level=1,
-        add_extra_convs='on_output',
-        num_outs=5),
+    neck=dict(start_level=1, add_extra_convs='on_output'),
     test_cfg=dict(
         nms_pre=1000,
         min_bbox_size=0,
