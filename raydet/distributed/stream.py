@@ -96,19 +96,34 @@ class StreamCarrier:
         Raises:
             RuntimeError: the stream gave other batches than the plan, or not all of them.
         """
-        self.open(epoch, start)
+        if self._read_meanwhile and start < len(self) and not self._stands_at(epoch, start):
+            # Before there is a stream: its start would take half of the processor from the first batch.
+            yield self.counter.check(self._read_here(self._new_reader(), (epoch, start)))
+            start += 1
+        if start < len(self):
+            self.open(epoch, start)
         for number in range(start, len(self)):
             batch = self._read((epoch, number))
             self._next = (epoch, number + 1) if number + 1 < len(self) else (epoch + 1, 0)
             yield self.counter.check(batch)
+
+    def _new_reader(self) -> BatchReader:
+        return BatchReader(self.dataset, self._bad_samples, self._defer_normalization)
+
+    def _read_here(self, reader: BatchReader, position: Position) -> dict[str, Any]:
+        self.num_read_meanwhile += 1
+        return reader(self.plan.draws(position[0], self._rank, position[1]))
+
+    def _stands_at(self, epoch: int, start: int) -> bool:
+        """Whether the stream gives this batch next, from the data set as it is now."""
+        return self._next == (epoch, start) and skipped_types(self.dataset) == self._skipped
 
     def _read(self, position: Position) -> dict[str, Any]:
         """The batch at the position that is next, from this process as long as it reads meanwhile."""
         assert self._stream is not None
         if self._meanwhile is not None:
             if not self._stream.ready:
-                self.num_read_meanwhile += 1
-                return self._meanwhile(self.plan.draws(position[0], self._rank, position[1]))
+                return self._read_here(self._meanwhile, position)
             self._meanwhile = None
             self._batches = itertools.dropwhile(lambda each: each[0] < position, self._batches)
         given, batch = next(self._batches, (None, {}))
@@ -118,11 +133,10 @@ class StreamCarrier:
 
     def open(self, epoch: int, start: int = 0) -> None:
         """Begin to read at a position, unless the stream stands there already and the data set is as it was."""
-        skipped = skipped_types(self.dataset)
-        if self._next == (epoch, start) and skipped == self._skipped:
+        if self._stands_at(epoch, start):
             return
         self.close()
-        reader = BatchReader(self.dataset, self._bad_samples, self._defer_normalization)
+        reader = self._new_reader()
         samples = min(SAMPLES_PER_ROW, self._pool.bytes_in_flight // BYTES_IN_FLIGHT_PER_SAMPLE)
         length = max(1, samples // (1 if reader.norm_spec else 4) // self.plan.samples_per_batch)
         # Held here, so that an actor that is started again finds it.
@@ -131,7 +145,7 @@ class StreamCarrier:
         self._stream = RowStream(_Reader, (self._reader,), self._rows(epoch, start, length), self._pool)
         self._batches = itertools.chain.from_iterable(map(_open, self._stream))
         self._meanwhile = reader if self._read_meanwhile else None
-        self._next, self._skipped = (epoch, start), skipped
+        self._next, self._skipped = (epoch, start), skipped_types(self.dataset)
 
     def bytes_in_flight(self) -> int | None:
         """Bytes of batches on their way; None when nobody knows."""

@@ -23,7 +23,7 @@ from raydet.search.task import Broken, Outcome, TrialTask
 
 OPEN = ("waiting", "running")
 MAX_REJECTED = 500
-"""Draws in a row that may break a constraint."""
+"""Draws in a row that may be none."""
 
 
 class Conductor:
@@ -163,8 +163,8 @@ class Conductor:
             if record.state != "rejected":
                 return record
         raise ValueError(
-            f"{MAX_REJECTED} draws in a row broke a constraint, the last one: {record.reason}; loosen the constraints "
-            "or narrow the space"
+            f"{MAX_REJECTED} draws in a row were rejected, the last one: {record.reason}; loosen the constraints or "
+            "narrow the space"
         )
 
     def _waits_after(self, step: int) -> bool:

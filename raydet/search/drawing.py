@@ -9,8 +9,9 @@ from typing import Any
 from raydet.config import Config
 from raydet.search.ledger import Drawn
 from raydet.search.samplers import draw_seed
-from raydet.search.space import Rejected, Space
+from raydet.search.space import Draw, Rejected, Space
 from raydet.search.study import DrawingStudy
+from raydet.search.tree import SweepError
 
 FOLDER = "trials/{:04d}"
 
@@ -48,13 +49,15 @@ class Drawer:
         return not self._only_given or number < len(self._given)
 
     def draw(self, number: int) -> Drawn:
-        """Draw the next trial."""
+        """Draw the next trial; one whose point breaks a constraint or has no value somewhere is rejected."""
         seed = draw_seed(self._seed, number)
         trial = self.study.ask(number, seed, self._given[number] if number < len(self._given) else None)
         try:
             draw, rejected = self._space.draw(trial, self._base), ""
         except Rejected as outcome:
             draw, rejected = outcome.draw, outcome.reason
+        except SweepError as error:  # an expression that divides by a zero of this point, for instance
+            draw, rejected = Draw(dict(trial.params), {}), str(error)
         return Drawn(
             number,
             time.time(),

@@ -36,7 +36,7 @@ class Drawn(Event, frozen=True, tag="drawn"):
         folder: see there.
         facts: see there.
         notes: what the sampler needs to find when it looks back, see `raydet.search.study`.
-        rejected: why the point broke a constraint; empty when it did not.
+        rejected: why the point is none: it breaks a constraint, or an expression has no value; else empty.
     """
 
     params: dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 State = Literal["waiting", "running", "complete", "pruned", "failed", "rejected"]
-"""Of a trial. A rejected one broke a constraint of the space and never ran."""
+"""Of a trial. A rejected one broke a constraint of the space, or an expression had no value for it; it never ran."""
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -36,9 +36,21 @@ def test_points_that_break_a_constraint_never_run_and_do_not_count(tmp_path):
     assert [each.number for each in records] == list(range(len(records)))
 
 
+def test_points_without_a_value_never_run_and_do_not_count(tmp_path):
+    space = {"y": {"int": [0, 2]}, "x": {"uniform": [0, 1]}, "z": {"expression": "1 / y", "new": True}}
+    sweep = fake_sweep(tmp_path, num_trials=6, search=MEMORY, space=space)
+    records = run(sweep, tmp_path / "run").records
+    rejected = [each for each in records if each.state == "rejected"]
+    assert rejected
+    assert [each.params["y"] for each in rejected] == [0] * len(rejected)
+    assert all(each.params["y"] for each in records if each not in rejected)
+    assert "cannot be computed" in rejected[0].reason
+    assert len(records) - len(rejected) == 6
+
+
 def test_constraints_that_no_point_fulfils_end_the_sweep(tmp_path):
     sweep = fake_sweep(tmp_path, search=MEMORY, constraints=["x > 2"])
-    with pytest.raises(ValueError, match=r"500 draws in a row broke a constraint.*loosen the constraints"):
+    with pytest.raises(ValueError, match=r"500 draws in a row were rejected.*loosen the constraints"):
         run(sweep, tmp_path / "run")
 
 
