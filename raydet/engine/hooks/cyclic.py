@@ -29,10 +29,7 @@ class CyclicLrUpdaterHook(LrUpdaterHook):
     ) -> None:
         _by_iteration(by_epoch, self)
         super().__init__(by_epoch=False, **kwargs)
-        self.cycles = curves.Cycles(target_ratio, cyclic_times, step_ratio_up, anneal_strategy, gamma)
-
-    def get_lr(self, runner: Any, base_lr: float) -> float:
-        return self.cycles.at(base_lr, runner.iter, runner.max_iters)
+        self.curve = curves.Cycles(target_ratio, cyclic_times, step_ratio_up, anneal_strategy, gamma)
 
 
 class CyclicMomentumUpdaterHook(MomentumUpdaterHook):
@@ -50,10 +47,7 @@ class CyclicMomentumUpdaterHook(MomentumUpdaterHook):
     ) -> None:
         _by_iteration(by_epoch, self)
         super().__init__(by_epoch=False, **kwargs)
-        self.cycles = curves.Cycles(target_ratio, cyclic_times, step_ratio_up, anneal_strategy, gamma)
-
-    def get_momentum(self, runner: Any, base_momentum: float) -> float:
-        return self.cycles.at(base_momentum, runner.iter, runner.max_iters)
+        self.curve = curves.Cycles(target_ratio, cyclic_times, step_ratio_up, anneal_strategy, gamma)
 
 
 class OneCycleLrUpdaterHook(LrUpdaterHook):
@@ -82,16 +76,12 @@ class OneCycleLrUpdaterHook(LrUpdaterHook):
     ) -> None:
         kwargs.setdefault("by_epoch", False)
         _by_iteration(kwargs["by_epoch"], self)
-        if not 0 <= pct_start <= 1:
-            raise ValueError(f"pct_start must lie in [0, 1], got {pct_start!r}")
         super().__init__(**kwargs)
         self.max_lr = max_lr
         self.total_steps = total_steps
-        self.pct_start = pct_start
         self.div_factor = div_factor
         self.final_div_factor = final_div_factor
-        self.three_phase = three_phase
-        self.anneal = curves.anneal_function(anneal_strategy)
+        self.cycle = curves.OneCycle(pct_start, anneal_strategy, three_phase)
 
     def before_run(self, runner: Any) -> None:
         if self.total_steps is not None and self.total_steps < runner.max_iters:
@@ -105,13 +95,7 @@ class OneCycleLrUpdaterHook(LrUpdaterHook):
 
     def get_lr(self, runner: Any, base_lr: float) -> float:
         total = self.total_steps or runner.max_iters
-        rise, top = self.pct_start * total - 1, self.div_factor
-        if self.three_phase:
-            phases = [(rise, 1.0, top), (2 * self.pct_start * total - 2, top, 1.0)]
-            phases += [(total - 1, 1.0, 1 / self.final_div_factor)]
-        else:
-            phases = [(rise, 1.0, top), (total - 1, top, 1 / self.final_div_factor)]
-        return curves.along_phases(base_lr, runner.iter, phases, self.anneal)
+        return self.cycle.at(base_lr, runner.iter, total, peak=self.div_factor, last=1 / self.final_div_factor)
 
 
 class OneCycleMomentumUpdaterHook(MomentumUpdaterHook):
@@ -139,9 +123,7 @@ class OneCycleMomentumUpdaterHook(MomentumUpdaterHook):
         super().__init__(**kwargs)
         self.base_momentum = base_momentum
         self.max_momentum = max_momentum
-        self.pct_start = pct_start
-        self.three_phase = three_phase
-        self.anneal = curves.anneal_function(anneal_strategy)
+        self.cycle = curves.OneCycle(pct_start, anneal_strategy, three_phase)
         self._lowest: dict[float, float] = {}
 
     def before_run(self, runner: Any) -> None:
@@ -158,13 +140,8 @@ class OneCycleMomentumUpdaterHook(MomentumUpdaterHook):
         super().before_run(runner)
 
     def get_momentum(self, runner: Any, base_momentum: float) -> float:
-        total, low = runner.max_iters, self._lowest[base_momentum] / base_momentum
-        fall = self.pct_start * total - 1
-        if self.three_phase:
-            phases = [(fall, 1.0, low), (2 * self.pct_start * total - 2, low, 1.0), (total - 1, 1.0, 1.0)]
-        else:
-            phases = [(fall, 1.0, low), (total - 1, low, 1.0)]
-        return curves.along_phases(base_momentum, runner.iter, phases, self.anneal)
+        low = self._lowest[base_momentum] / base_momentum
+        return self.cycle.at(base_momentum, runner.iter, runner.max_iters, peak=low, last=1.0)
 
 
 def _spread(value: Any, count: int) -> Sequence[float]:

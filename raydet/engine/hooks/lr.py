@@ -28,12 +28,7 @@ class StepLrUpdaterHook(LrUpdaterHook):
 
     def __init__(self, step: int | list[int], gamma: float = 0.1, min_lr: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.step = curves.check_steps(step)
-        self.gamma = gamma
-        self.min_lr = min_lr
-
-    def get_lr(self, runner: Any, base_lr: float) -> float:
-        return curves.step(base_lr, self.progress(runner)[0], self.step, self.gamma, self.min_lr)
+        self.curve = curves.Steps(step, gamma, min_lr)
 
 
 class ExpLrUpdaterHook(LrUpdaterHook):
@@ -76,14 +71,8 @@ class CosineAnnealingLrUpdaterHook(LrUpdaterHook):
     """Falls along half a cosine to `min_lr`, or to `min_lr_ratio` times the initial value (arXiv:1608.03983)."""
 
     def __init__(self, min_lr: float | None = None, min_lr_ratio: float | None = None, **kwargs: Any) -> None:
-        curves.check_target(min_lr, min_lr_ratio, "lr")
         super().__init__(**kwargs)
-        self.min_lr = min_lr
-        self.min_lr_ratio = min_lr_ratio
-
-    def get_lr(self, runner: Any, base_lr: float) -> float:
-        now, end = self.progress(runner)
-        return curves.anneal_cos(base_lr, curves.target(base_lr, self.min_lr, self.min_lr_ratio), now / end)
+        self.curve = curves.Annealing(curves.anneal_cos, curves.Lowest(min_lr, min_lr_ratio, "lr"))
 
 
 class FlatCosineAnnealingLrUpdaterHook(LrUpdaterHook):
@@ -96,21 +85,11 @@ class FlatCosineAnnealingLrUpdaterHook(LrUpdaterHook):
         min_lr_ratio: float | None = None,
         **kwargs: Any,
     ) -> None:
-        curves.check_target(min_lr, min_lr_ratio, "lr")
         if not 0 <= start_percent <= 1:
             raise ValueError(f"start_percent must lie in [0, 1], got {start_percent!r}")
         super().__init__(**kwargs)
-        self.start_percent = start_percent
-        self.min_lr = min_lr
-        self.min_lr_ratio = min_lr_ratio
-
-    def get_lr(self, runner: Any, base_lr: float) -> float:
-        now, end = self.progress(runner)
-        start = round(end * self.start_percent)
-        if now < start:
-            return base_lr
-        lowest = curves.target(base_lr, self.min_lr, self.min_lr_ratio)
-        return curves.anneal_cos(base_lr, lowest, (now - start) / max(end - start, 1))
+        lowest = curves.Lowest(min_lr, min_lr_ratio, "lr")
+        self.curve = curves.Annealing(curves.anneal_cos, lowest, flat=start_percent)
 
 
 class CosineRestartLrUpdaterHook(LrUpdaterHook):
@@ -131,14 +110,12 @@ class CosineRestartLrUpdaterHook(LrUpdaterHook):
         min_lr_ratio: float | None = None,
         **kwargs: Any,
     ) -> None:
-        curves.check_target(min_lr, min_lr_ratio, "lr")
         if len(periods) != len(restart_weights):
             raise ValueError(f"periods and restart_weights differ in length: {periods!r} and {restart_weights!r}")
         super().__init__(**kwargs)
         self.periods = periods
         self.restart_weights = restart_weights
-        self.min_lr = min_lr
-        self.min_lr_ratio = min_lr_ratio
+        self.lowest = curves.Lowest(min_lr, min_lr_ratio, "lr")
         self.ends = list(accumulate(periods))
 
     def get_lr(self, runner: Any, base_lr: float) -> float:
@@ -148,22 +125,15 @@ class CosineRestartLrUpdaterHook(LrUpdaterHook):
             raise ValueError(f"the run goes beyond the periods {list(self.periods)!r} of its schedule at {now}")
         start = self.ends[index] - self.periods[index]
         fraction = min((now - start) / self.periods[index], 1)
-        lowest = curves.target(base_lr, self.min_lr, self.min_lr_ratio)
-        return curves.anneal_cos(base_lr, lowest, fraction, self.restart_weights[index])
+        return curves.anneal_cos(base_lr, self.lowest.below(base_lr), fraction, self.restart_weights[index])
 
 
 class LinearAnnealingLrUpdaterHook(LrUpdaterHook):
     """Falls along a line to `min_lr`, or to `min_lr_ratio` times the initial value."""
 
     def __init__(self, min_lr: float | None = None, min_lr_ratio: float | None = None, **kwargs: Any) -> None:
-        curves.check_target(min_lr, min_lr_ratio, "lr")
         super().__init__(**kwargs)
-        self.min_lr = min_lr
-        self.min_lr_ratio = min_lr_ratio
-
-    def get_lr(self, runner: Any, base_lr: float) -> float:
-        now, end = self.progress(runner)
-        return curves.anneal_linear(base_lr, curves.target(base_lr, self.min_lr, self.min_lr_ratio), now / end)
+        self.curve = curves.Annealing(curves.anneal_linear, curves.Lowest(min_lr, min_lr_ratio, "lr"))
 
 
 class YOLOXLrUpdaterHook(LrUpdaterHook):
@@ -180,13 +150,11 @@ class YOLOXLrUpdaterHook(LrUpdaterHook):
     def __init__(
         self, num_last_epochs: int, min_lr: float | None = None, min_lr_ratio: float | None = None, **kwargs: Any
     ) -> None:
-        curves.check_target(min_lr, min_lr_ratio, "lr")
         super().__init__(**kwargs)
         if self.warmup not in (None, "exp"):
             raise ValueError(f"the warm-up of this schedule must be 'exp', got {self.warmup!r}")
         self.num_last_epochs = num_last_epochs
-        self.min_lr = min_lr
-        self.min_lr_ratio = min_lr_ratio
+        self.lowest = curves.Lowest(min_lr, min_lr_ratio, "lr")
 
     def warm_up_value(self, base: float, regular: float, iteration: int) -> float:
         return base * self.warmup_ratio * ((iteration + 1) / (self.warmup_iters or 1)) ** 2
@@ -194,7 +162,7 @@ class YOLOXLrUpdaterHook(LrUpdaterHook):
     def get_lr(self, runner: Any, base_lr: float) -> float:
         now, end = self.progress(runner)
         last = len(runner.data_loader) * self.num_last_epochs
-        lowest = curves.target(base_lr, self.min_lr, self.min_lr_ratio)
+        lowest = self.lowest.below(base_lr)
         if now + 1 >= end - last:
             return lowest
         warm = self.warmup_iters or 0

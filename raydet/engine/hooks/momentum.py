@@ -21,12 +21,7 @@ class StepMomentumUpdaterHook(MomentumUpdaterHook):
         self, step: int | list[int], gamma: float = 0.5, min_momentum: float | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.step = curves.check_steps(step)
-        self.gamma = gamma
-        self.min_momentum = min_momentum
-
-    def get_momentum(self, runner: Any, base_momentum: float) -> float:
-        return curves.step(base_momentum, self.progress(runner)[0], self.step, self.gamma, self.min_momentum)
+        self.curve = curves.Steps(step, gamma, min_momentum)
 
 
 class CosineAnnealingMomentumUpdaterHook(MomentumUpdaterHook):
@@ -35,15 +30,9 @@ class CosineAnnealingMomentumUpdaterHook(MomentumUpdaterHook):
     def __init__(
         self, min_momentum: float | None = None, min_momentum_ratio: float | None = None, **kwargs: Any
     ) -> None:
-        curves.check_target(min_momentum, min_momentum_ratio, "momentum")
         super().__init__(**kwargs)
-        self.min_momentum = min_momentum
-        self.min_momentum_ratio = min_momentum_ratio
-
-    def get_momentum(self, runner: Any, base_momentum: float) -> float:
-        now, end = self.progress(runner)
-        lowest = curves.target(base_momentum, self.min_momentum, self.min_momentum_ratio)
-        return curves.anneal_cos(base_momentum, lowest, now / end)
+        lowest = curves.Lowest(min_momentum, min_momentum_ratio, "momentum")
+        self.curve = curves.Annealing(curves.anneal_cos, lowest)
 
 
 class LinearAnnealingMomentumUpdaterHook(MomentumUpdaterHook):
@@ -52,12 +41,6 @@ class LinearAnnealingMomentumUpdaterHook(MomentumUpdaterHook):
     def __init__(
         self, min_momentum: float | None = None, min_momentum_ratio: float | None = None, **kwargs: Any
     ) -> None:
-        curves.check_target(min_momentum, min_momentum_ratio, "momentum")
         super().__init__(**kwargs)
-        self.min_momentum = min_momentum
-        self.min_momentum_ratio = min_momentum_ratio
-
-    def get_momentum(self, runner: Any, base_momentum: float) -> float:
-        now, end = self.progress(runner)
-        lowest = curves.target(base_momentum, self.min_momentum, self.min_momentum_ratio)
-        return curves.anneal_linear(base_momentum, lowest, now / end)
+        lowest = curves.Lowest(min_momentum, min_momentum_ratio, "momentum")
+        self.curve = curves.Annealing(curves.anneal_linear, lowest)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from raydet.engine.hooks.base import Hook
+from raydet.engine.hooks.curves import Curve
 
 Values = list[float] | dict[str, list[float]]
 WARM_UPS = ("constant", "linear", "exp")
@@ -26,6 +27,8 @@ class ValueUpdater:
     """
 
     quantity: ClassVar[str]
+    curve: Curve | None = None
+    """The schedule, where progress alone says all of it."""
 
     def __init__(
         self,
@@ -52,7 +55,9 @@ class ValueUpdater:
 
     def value_at(self, runner: Any, base: float) -> float:
         """The regular value now of a group whose initial value is `base`."""
-        raise NotImplementedError
+        if self.curve is None:
+            raise NotImplementedError(f"{type(self).__name__} does not say how the {self.quantity} moves")
+        return self.curve.at(base, *self.progress(runner))
 
     def read(self, group: dict[str, Any]) -> float:
         """The quantity of one parameter group."""
@@ -128,13 +133,13 @@ def _map(values: Values, function: Callable[[float], float]) -> Values:
 
 
 class LrUpdaterHook(ValueUpdater, Hook):
-    """Base of the learning rate schedules; override `get_lr`."""
+    """Base of the learning rate schedules; set `curve`, or override `get_lr`."""
 
     quantity = "lr"
 
     def get_lr(self, runner: Any, base_lr: float) -> float:
         """The learning rate now of a group whose initial one is `base_lr`."""
-        raise NotImplementedError
+        return super().value_at(runner, base_lr)
 
     def value_at(self, runner: Any, base: float) -> float:
         return self.get_lr(runner, base)
@@ -147,16 +152,17 @@ class LrUpdaterHook(ValueUpdater, Hook):
 
 
 class MomentumUpdaterHook(ValueUpdater, Hook):
-    """Base of the momentum schedules; override `get_momentum`. The momentum of Adam-like optimisers is `betas[0]`.
+    """Base of the momentum schedules; set `curve`, or override `get_momentum`.
 
-    The warm-up divides: momentum starts above its regular value while the learning rate starts below.
+    The momentum of Adam-like optimisers is `betas[0]`. The warm-up divides: momentum starts above its regular value
+    while the learning rate starts below.
     """
 
     quantity = "momentum"
 
     def get_momentum(self, runner: Any, base_momentum: float) -> float:
         """The momentum now of a group whose initial one is `base_momentum`."""
-        raise NotImplementedError
+        return super().value_at(runner, base_momentum)
 
     def value_at(self, runner: Any, base: float) -> float:
         return self.get_momentum(runner, base)
