@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from raydet.engine.hooks.base import Hook
 
 
 class LoggerHook(Hook):
     """Averages the log buffer every `interval` iterations and hands it to `log`.
+
+    What a logger opens and closes around a run stands in `start` and `finish`, which act on rank 0.
 
     Args:
         interval: iterations between records.
@@ -18,6 +20,8 @@ class LoggerHook(Hook):
     """
 
     continues_stage = True
+    writes_alone: ClassVar[bool] = False
+    """Whether rank 0 alone calls `log`."""
 
     def __init__(
         self, interval: int = 10, ignore_last: bool = True, reset_flag: bool = False, by_epoch: bool = True
@@ -30,6 +34,12 @@ class LoggerHook(Hook):
     def log(self, runner: Any) -> None:
         """Write `runner.log_buffer.output`."""
         raise NotImplementedError
+
+    def start(self, runner: Any) -> None:
+        """Open what `log` writes to."""
+
+    def finish(self, runner: Any) -> None:
+        """Close it."""
 
     def get_mode(self, runner: Any) -> str:
         """`"train"` for records of iterations, `"val"` for records of an evaluation."""
@@ -72,6 +82,12 @@ class LoggerHook(Hook):
         loggers = [hook for hook in runner.hooks if isinstance(hook, LoggerHook)]
         if loggers:
             loggers[-1].reset_flag = True
+        if runner.rank == 0:
+            self.start(runner)
+
+    def after_run(self, runner: Any) -> None:
+        if runner.rank == 0:
+            self.finish(runner)
 
     def before_epoch(self, runner: Any) -> None:
         runner.log_buffer.clear()
@@ -90,10 +106,12 @@ class LoggerHook(Hook):
         self._flush(runner)
 
     def _flush(self, runner: Any) -> None:
-        if runner.log_buffer.ready:
+        if not runner.log_buffer.ready:
+            return
+        if runner.rank == 0 or not self.writes_alone:
             self.log(runner)
-            if self.reset_flag:
-                runner.log_buffer.clear_output()
+        if self.reset_flag:
+            runner.log_buffer.clear_output()
 
 
 def _tags(name: str, values: Any) -> dict[str, float]:

@@ -16,15 +16,14 @@ class TensorboardLoggerHook(LoggerHook):
         **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
+    writes_alone = True
+
     def __init__(self, log_dir: str | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.log_dir = log_dir
         self.writer: Any = None
 
-    def before_run(self, runner: Any) -> None:
-        super().before_run(runner)
-        if runner.rank != 0:
-            return
+    def start(self, runner: Any) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -34,12 +33,9 @@ class TensorboardLoggerHook(LoggerHook):
         self.writer = SummaryWriter(self.log_dir or str(Path(runner.work_dir, "tf_logs")))
 
     def log(self, runner: Any) -> None:
-        if self.writer is None:
-            return
         for tag, value in self.get_loggable_tags(runner, allow_text=True).items():
             add = self.writer.add_text if isinstance(value, str) else self.writer.add_scalar
             add(tag, value, self.get_iter(runner))
 
-    def after_run(self, runner: Any) -> None:
-        if self.writer is not None:
-            self.writer.close()
+    def finish(self, runner: Any) -> None:
+        self.writer.close()

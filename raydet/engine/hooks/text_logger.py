@@ -53,7 +53,9 @@ class TextLoggerHook(LoggerHook):
     def before_run(self, runner: Any) -> None:
         super().before_run(runner)
         self.start_iter = runner.iter
-        if runner.rank == 0 and runner.work_dir is not None:
+
+    def start(self, runner: Any) -> None:
+        if runner.work_dir is not None:
             self.json_log_path = Path(runner.work_dir, f"{runner.timestamp}.log.json")
         if runner.meta is not None:
             self.write(runner.meta)
@@ -103,9 +105,9 @@ class TextLoggerHook(LoggerHook):
         ]
         return f"{where}\t{', '.join(parts)}"
 
-    def after_run(self, runner: Any) -> None:
+    def finish(self, runner: Any) -> None:
         folder = folder_below(self.out_dir, runner.work_dir)
-        if runner.rank != 0 or folder == str(runner.work_dir):
+        if folder == str(runner.work_dir):
             return
         for path in sorted(Path(runner.work_dir).iterdir()):
             if path.name.endswith(self.out_suffix):

@@ -40,6 +40,8 @@ class MlflowLoggerHook(LoggerHook):
         **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
+    writes_alone = True
+
     def __init__(
         self,
         exp_name: str | None = None,
@@ -55,10 +57,7 @@ class MlflowLoggerHook(LoggerHook):
         self.params = params
         self.log_model = log_model
 
-    def before_run(self, runner: Any) -> None:
-        super().before_run(runner)
-        if runner.rank != 0:
-            return
+    def start(self, runner: Any) -> None:
         if self.exp_name is not None:
             self.mlflow.set_experiment(self.exp_name)
         if self.tags is not None:
@@ -67,11 +66,10 @@ class MlflowLoggerHook(LoggerHook):
             self.mlflow.log_params(dict(self.params))
 
     def log(self, runner: Any) -> None:
-        if runner.rank == 0:
-            self.mlflow.log_metrics(self.get_loggable_tags(runner), step=self.get_iter(runner))
+        self.mlflow.log_metrics(self.get_loggable_tags(runner), step=self.get_iter(runner))
 
-    def after_run(self, runner: Any) -> None:
-        if runner.rank == 0 and self.log_model:
+    def finish(self, runner: Any) -> None:
+        if self.log_model:
             store = import_tracker("mlflow.pytorch", self)
             store.log_model(unwrap(runner.model), "models", pip_requirements=[f"torch=={torch.__version__}"])
 
@@ -86,6 +84,8 @@ class NeptuneLoggerHook(LoggerHook):
         **options: `interval`, `ignore_last` and `by_epoch`, as in `LoggerHook`.
     """
 
+    writes_alone = True
+
     def __init__(
         self,
         init_kwargs: Mapping[str, Any] | None = None,
@@ -99,14 +99,10 @@ class NeptuneLoggerHook(LoggerHook):
         self.with_step = with_step
         self.run: Any = None
 
-    def before_run(self, runner: Any) -> None:
-        super().before_run(runner)
-        if runner.rank == 0:
-            self.run = self.neptune.init_run(**(self.init_kwargs or {}))
+    def start(self, runner: Any) -> None:
+        self.run = self.neptune.init_run(**(self.init_kwargs or {}))
 
     def log(self, runner: Any) -> None:
-        if self.run is None:
-            return
         step = {"step": self.get_iter(runner)} if self.with_step else {}
         tags = self.get_loggable_tags(runner)
         if not self.with_step:
@@ -114,9 +110,8 @@ class NeptuneLoggerHook(LoggerHook):
         for name, value in tags.items():
             self.run[name].append(value, **step)
 
-    def after_run(self, runner: Any) -> None:
-        if self.run is not None:
-            self.run.stop()
+    def finish(self, runner: Any) -> None:
+        self.run.stop()
 
 
 class ClearMLLoggerHook(LoggerHook):
@@ -127,20 +122,18 @@ class ClearMLLoggerHook(LoggerHook):
         **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
+    writes_alone = True
+
     def __init__(self, init_kwargs: Mapping[str, Any] | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.clearml = import_tracker("clearml", self)
         self.init_kwargs = init_kwargs
         self.task_logger: Any = None
 
-    def before_run(self, runner: Any) -> None:
-        super().before_run(runner)
-        if runner.rank == 0:
-            self.task_logger = self.clearml.Task.init(**(self.init_kwargs or {})).get_logger()
+    def start(self, runner: Any) -> None:
+        self.task_logger = self.clearml.Task.init(**(self.init_kwargs or {})).get_logger()
 
     def log(self, runner: Any) -> None:
-        if self.task_logger is None:
-            return
         for name, value in self.get_loggable_tags(runner).items():
             self.task_logger.report_scalar(name, name, value, self.get_iter(runner))
 
@@ -159,6 +152,7 @@ class DvcliveLoggerHook(LoggerHook):
     """
 
     takes_any_argument = True
+    writes_alone = True
 
     def __init__(
         self,
@@ -175,8 +169,6 @@ class DvcliveLoggerHook(LoggerHook):
         self.dvclive = dvclive or import_tracker("dvclive", self).Live(**kwargs)
 
     def log(self, runner: Any) -> None:
-        if runner.rank != 0:
-            return
         self.dvclive.step = self.get_iter(runner)
         for name, value in self.get_loggable_tags(runner).items():
             self.dvclive.log_metric(name, value)
@@ -187,9 +179,8 @@ class DvcliveLoggerHook(LoggerHook):
             path = Path(self.model_file)
             runner.save_checkpoint(path.parent, filename_tmpl=path.name, create_symlink=False)
 
-    def after_run(self, runner: Any) -> None:
-        if runner.rank == 0:
-            self.dvclive.end()
+    def finish(self, runner: Any) -> None:
+        self.dvclive.end()
 
 
 class SegmindLoggerHook(LoggerHook):
@@ -199,13 +190,14 @@ class SegmindLoggerHook(LoggerHook):
         **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
 
+    writes_alone = True
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.tracking = import_tracker("segmind.tracking.fluent", self)
 
     def log(self, runner: Any) -> None:
-        if runner.rank == 0:
-            self.tracking.log_metrics(self.get_loggable_tags(runner), step=runner.epoch, epoch=runner.epoch)
+        self.tracking.log_metrics(self.get_loggable_tags(runner), step=runner.epoch, epoch=runner.epoch)
 
 
 class PaviLoggerHook(LoggerHook):
@@ -220,6 +212,8 @@ class PaviLoggerHook(LoggerHook):
         add_ckpt_kwargs: arguments of the writer's `add_snapshot_file`.
         **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
+
+    writes_alone = True
 
     def __init__(
         self,
@@ -240,25 +234,21 @@ class PaviLoggerHook(LoggerHook):
         self.add_ckpt_kwargs = add_ckpt_kwargs
         self.writer: Any = None
 
-    def before_run(self, runner: Any) -> None:
-        super().before_run(runner)
-        if runner.rank == 0:
-            self.writer = self.pavi.SummaryWriter(
-                **{"name": Path(runner.work_dir).resolve().name, **(self.init_kwargs or {})}
-            )
+    def start(self, runner: Any) -> None:
+        self.writer = self.pavi.SummaryWriter(
+            **{"name": Path(runner.work_dir).resolve().name, **(self.init_kwargs or {})}
+        )
 
     def log(self, runner: Any) -> None:
-        if self.writer is not None:
-            tags = self.get_loggable_tags(runner, add_mode=False)
-            step = self.get_epoch(runner) if self.by_epoch and self.get_mode(runner) == "val" else self.get_iter(runner)
-            self.writer.add_scalars(self.get_mode(runner), tags, step)
+        tags = self.get_loggable_tags(runner, add_mode=False)
+        step = self.get_epoch(runner) if self.by_epoch and self.get_mode(runner) == "val" else self.get_iter(runner)
+        self.writer.add_scalars(self.get_mode(runner), tags, step)
 
-    def after_run(self, runner: Any) -> None:
+    def finish(self, runner: Any) -> None:
         newest = Path(runner.work_dir, "latest.pth")
-        if self.writer is not None and self.add_last_ckpt and newest.exists():
+        if self.add_last_ckpt and newest.exists():
             options = {"tag": Path(runner.work_dir).resolve().name, "iteration": runner.iter}
             self.writer.add_snapshot_file(
                 snapshot_file_path=str(newest.resolve()), **options, **(self.add_ckpt_kwargs or {})
             )
-        if self.writer is not None:
-            self.writer.close()
+        self.writer.close()

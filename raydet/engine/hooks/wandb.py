@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,29 +17,34 @@ LOGS = (".log.json", ".log", ".py")
 
 
 class WandbRun:
-    """A run at Weights & Biases, as both hooks use it.
+    """A run at Weights & Biases: mix it in before `LoggerHook`.
 
     Args:
-        wandb: the package.
-        init_kwargs: arguments of `wandb.init`.
+        init_kwargs: arguments of `wandb.init`, such as `dict(project="nuclei")`.
         commit: as in `wandb.log`.
         with_step: give each record its iteration; else log that as `global_step`.
         log_artifact: store the files of the work dir that end with `out_suffix` when the run is over.
         out_suffix: see there.
         define_metric_cfg: how to sum metrics up, such as `{"val/bbox_mAP": "max"}`.
+        **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
     """
+
+    writes_alone: ClassVar[bool] = True
+    get_loggable_tags: Callable[..., dict[str, Any]]
+    get_iter: Callable[..., int]
 
     def __init__(
         self,
-        wandb: Any,
-        init_kwargs: Mapping[str, Any] | None,
-        commit: bool,
-        with_step: bool,
-        log_artifact: bool,
-        out_suffix: str | Sequence[str],
-        define_metric_cfg: Mapping[str, str] | None,
+        init_kwargs: Mapping[str, Any] | None = None,
+        commit: bool = True,
+        with_step: bool = True,
+        log_artifact: bool = True,
+        out_suffix: str | Sequence[str] = LOGS,
+        define_metric_cfg: Mapping[str, str] | None = None,
+        **options: Any,
     ) -> None:
-        self.wandb = wandb
+        super().__init__(**options)
+        self.wandb = import_tracker("wandb", self)
         self.init_kwargs = init_kwargs
         self.commit = commit
         self.with_step = with_step
@@ -47,18 +52,26 @@ class WandbRun:
         self.out_suffix = out_suffix if isinstance(out_suffix, str) else tuple(out_suffix)
         self.define_metric_cfg = define_metric_cfg
 
-    def start(self) -> None:
+    def start(self, runner: Any) -> None:
         """Begin the run."""
         self.wandb.init(**(self.init_kwargs or {}))
         for metric, summary in (self.define_metric_cfg or {}).items():
             self.wandb.define_metric(metric, summary=summary)
 
-    def log(self, tags: dict[str, Any], step: int) -> None:
-        """One record."""
+    def log(self, runner: Any) -> None:
+        """Send one record."""
+        tags, step = self.get_loggable_tags(runner), self.get_iter(runner)
         if self.with_step:
             self.wandb.log(tags, step=step, commit=self.commit)
         else:
             self.wandb.log({**tags, "global_step": step}, commit=self.commit)
+
+    def finish(self, runner: Any) -> None:
+        """Store the log files and end the run."""
+        files = sorted(path for path in Path(runner.work_dir).iterdir() if path.name.endswith(self.out_suffix))
+        if self.log_artifact and files:
+            self.store(files, "artifacts")
+        self.wandb.finish()
 
     def store(
         self,
@@ -74,56 +87,12 @@ class WandbRun:
             artifact.add_file(str(file))
         self.wandb.log_artifact(artifact, aliases=list(aliases) or None)
 
-    def finish(self, work_dir: str | Path) -> None:
-        """Store the logs and end the run."""
-        files = sorted(path for path in Path(work_dir).iterdir() if path.name.endswith(self.out_suffix))
-        if self.log_artifact and files:
-            self.store(files, "artifacts")
-        self.wandb.finish()
+
+class WandbLoggerHook(WandbRun, LoggerHook):
+    """Writes metrics to Weights & Biases, and the log files at the end; the arguments are those of `WandbRun`."""
 
 
-class WandbLoggerHook(LoggerHook):
-    """Writes metrics to Weights & Biases, and the log files at the end.
-
-    Args:
-        init_kwargs: arguments of `wandb.init`, such as `dict(project="nuclei")`.
-        commit: as in `wandb.log`.
-        with_step: give each record its iteration; else log that as `global_step`.
-        log_artifact: store the files of the work dir that end with `out_suffix` when the run is over.
-        out_suffix: see there.
-        define_metric_cfg: how to sum metrics up, such as `{"val/bbox_mAP": "max"}`.
-        **options: `interval`, `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
-    """
-
-    def __init__(
-        self,
-        init_kwargs: Mapping[str, Any] | None = None,
-        commit: bool = True,
-        with_step: bool = True,
-        log_artifact: bool = True,
-        out_suffix: str | Sequence[str] = LOGS,
-        define_metric_cfg: Mapping[str, str] | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        wandb = import_tracker("wandb", self)
-        self.run = WandbRun(wandb, init_kwargs, commit, with_step, log_artifact, out_suffix, define_metric_cfg)
-
-    def before_run(self, runner: Any) -> None:
-        super().before_run(runner)
-        if runner.rank == 0:
-            self.run.start()
-
-    def log(self, runner: Any) -> None:
-        if runner.rank == 0:
-            self.run.log(self.get_loggable_tags(runner), self.get_iter(runner))
-
-    def after_run(self, runner: Any) -> None:
-        if runner.rank == 0:
-            self.run.finish(runner.work_dir)
-
-
-class MMDetWandbHook(LoggerHook):
+class MMDetWandbHook(WandbRun, LoggerHook):
     """Writes metrics, checkpoints and predictions on validation images to Weights & Biases.
 
     Args:
@@ -133,12 +102,7 @@ class MMDetWandbHook(LoggerHook):
         log_checkpoint_metadata: store the metrics with it.
         num_eval_images: how many validation images are shown with objects and predictions; 0 for none.
         bbox_score_thr: predictions below this score are not shown.
-        commit: as in `WandbLoggerHook`, like the following.
-        with_step: see there.
-        log_artifact: see there.
-        out_suffix: see there.
-        define_metric_cfg: see there.
-        **options: `ignore_last`, `reset_flag` and `by_epoch`, as in `LoggerHook`.
+        **options: as in `WandbRun`.
     """
 
     def __init__(
@@ -149,16 +113,9 @@ class MMDetWandbHook(LoggerHook):
         log_checkpoint_metadata: bool = False,
         num_eval_images: int = 100,
         bbox_score_thr: float = 0.3,
-        commit: bool = True,
-        with_step: bool = True,
-        log_artifact: bool = True,
-        out_suffix: str | Sequence[str] = LOGS,
-        define_metric_cfg: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(interval=interval, **options)
-        wandb = import_tracker("wandb", self)
-        self.run = WandbRun(wandb, init_kwargs, commit, with_step, log_artifact, out_suffix, define_metric_cfg)
+        super().__init__(init_kwargs, interval=interval, **options)
         self.log_checkpoint = log_checkpoint
         self.log_checkpoint_metadata = log_checkpoint_metadata
         self.num_eval_images = num_eval_images
@@ -167,17 +124,16 @@ class MMDetWandbHook(LoggerHook):
         self._stored: str | None = None
 
     def before_run(self, runner: Any) -> None:
+        self._evaluation = _hook_of(runner, EvalHook)
+        if self._evaluation is not None and self.num_eval_images > 0:
+            self._evaluation.keep_results = True
         super().before_run(runner)
-        evaluation = _hook_of(runner, EvalHook)
-        if evaluation is not None and self.num_eval_images > 0:
-            evaluation.keep_results = True
-        if runner.rank != 0:
-            return
-        self.run.start()
+
+    def start(self, runner: Any) -> None:
+        super().start(runner)
         config = runner.meta.get("config")
         if config:
-            self.run.wandb.config.update({"config": config})
-        self._evaluation = evaluation
+            self.wandb.config.update({"config": config})
         wishes = {
             "log_checkpoint": (self.log_checkpoint, _hook_of(runner, CheckpointHook)),
             "log_checkpoint_metadata": (self.log_checkpoint_metadata, self._evaluation),
@@ -187,10 +143,6 @@ class MMDetWandbHook(LoggerHook):
             if wanted and hook is None:
                 runner.logger.warning(f"MMDetWandbHook.{name} has no effect: the run has no hook to take it from")
 
-    def log(self, runner: Any) -> None:
-        if runner.rank == 0:
-            self.run.log(self.get_loggable_tags(runner), self.get_iter(runner))
-
     def after_train_iter(self, runner: Any) -> None:
         super().after_train_iter(runner)
         self._follow(runner)
@@ -198,10 +150,6 @@ class MMDetWandbHook(LoggerHook):
     def after_train_epoch(self, runner: Any) -> None:
         super().after_train_epoch(runner)
         self._follow(runner)
-
-    def after_run(self, runner: Any) -> None:
-        if runner.rank == 0:
-            self.run.finish(runner.work_dir)
 
     def _follow(self, runner: Any) -> None:
         """Store the checkpoint and the predictions that are new since the last call."""
@@ -211,15 +159,15 @@ class MMDetWandbHook(LoggerHook):
         if self.log_checkpoint and newest not in (None, self._stored):
             self._stored = newest
             metadata = {"epoch": runner.epoch + 1, **runner.metrics} if self.log_checkpoint_metadata else None
-            name = f"run_{self.run.wandb.run.id}_model"
-            self.run.store([Path(newest)], name, metadata=metadata, aliases=[Path(newest).stem, "latest"])
+            name = f"run_{self.wandb.run.id}_model"
+            self.store([Path(newest)], name, metadata=metadata, aliases=[Path(newest).stem, "latest"])
         if self._evaluation is not None and self._evaluation.latest_results is not None:
             results, self._evaluation.latest_results = self._evaluation.latest_results, None
             self._show(self._evaluation.dataloader.dataset, results)
 
     def _show(self, dataset: Any, results: Sequence[Any]) -> None:
         """A table of validation images, each with its objects and with what the model found."""
-        table = self.run.wandb.Table(columns=["image_name", "ground_truth", "prediction"])
+        table = self.wandb.Table(columns=["image_name", "ground_truth", "prediction"])
         labels = dict(enumerate(dataset.CLASSES))
         for index in range(min(self.num_eval_images, len(results))):
             image, name = read_image(dataset, index)
@@ -228,9 +176,9 @@ class MMDetWandbHook(LoggerHook):
             found, classes = flatten_result(results[index])
             kept = found[:, 4] >= self.bbox_score_thr
             prediction = box_data(found[kept, :4], classes[kept], found[kept, 4], labels)
-            pictures = [self.run.wandb.Image(image, boxes={"boxes": each}) for each in (truth, prediction)]
+            pictures = [self.wandb.Image(image, boxes={"boxes": each}) for each in (truth, prediction)]
             table.add_data(name, *pictures)
-        self.run.wandb.log({"val_pred": table}, commit=False)
+        self.wandb.log({"val_pred": table}, commit=False)
 
 
 def _hook_of(runner: Any, kind: type) -> Any:
