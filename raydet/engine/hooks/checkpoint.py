@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from raydet.checkpoint import remove_checkpoint
-from raydet.checkpoint.store import CheckpointStore
 from raydet.engine.hooks.base import Hook
-from raydet.engine.hooks.folders import check_backend, place_checkpoints
+from raydet.engine.hooks.folders import CheckpointPlace, check_backend
 from raydet.engine.sharding import checkpoint_path
 
 
-class CheckpointHook(Hook):
+class CheckpointHook(CheckpointPlace, Hook):
     """Saves a checkpoint every `interval` epochs or iterations. Every rank calls it; rank 0 writes.
 
     Args:
@@ -51,11 +50,7 @@ class CheckpointHook(Hook):
         self.max_keep_ckpts = max_keep_ckpts
         self.save_last = save_last
         self.args = kwargs
-        self._store: CheckpointStore | None = None
         self.filename_tmpl: str = kwargs.get("filename_tmpl") or ("epoch_{}.pth" if by_epoch else "iter_{}.pth")
-
-    def before_run(self, runner: Any) -> None:
-        self.out_dir, self._store = place_checkpoints(self.out_dir, runner)
 
     def after_train_epoch(self, runner: Any) -> None:
         due = self.every_n_epochs(runner, self.interval) or (self.save_last and self.is_last_epoch(runner))
@@ -68,10 +63,6 @@ class CheckpointHook(Hook):
         if not self.by_epoch and due:
             runner.logger.info(f"Saving checkpoint at {runner.iter + 1} iterations")
             self._save(runner, runner.iter + 1)
-
-    def after_run(self, runner: Any) -> None:
-        if self._store is not None:
-            self._store.close()
 
     def _save(self, runner: Any, number: int) -> None:
         assert self.out_dir is not None

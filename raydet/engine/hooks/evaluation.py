@@ -13,11 +13,10 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from raydet.checkpoint import remove_checkpoint
-from raydet.checkpoint.store import CheckpointStore
 from raydet.engine.environment import from_rank_0
 from raydet.engine.hooks.base import Hook
 from raydet.engine.hooks.best import GREATER_KEYS, LESS_KEYS, Ranking, check_count, check_key, names, rule_of
-from raydet.engine.hooks.folders import check_backend, place_checkpoints
+from raydet.engine.hooks.folders import CheckpointPlace, check_backend
 from raydet.engine.hooks.logger import LoggerHook
 from raydet.engine.parallel import unwrap
 from raydet.engine.random import load_random_state, random_state
@@ -26,7 +25,7 @@ from raydet.engine.shares import collect_results, measure_shares, stays_in_share
 from raydet.engine.testing import predict_share
 
 
-class EvalHook(Hook):
+class EvalHook(CheckpointPlace, Hook):
     """Evaluates every `interval` epochs or iterations, each rank on its share of the data.
 
     Args:
@@ -80,7 +79,6 @@ class EvalHook(Hook):
         self.by_epoch = by_epoch
         self.test_fn = test_fn
         self.out_dir = out_dir
-        self._store: CheckpointStore | None = None
         self.eval_kwargs = eval_kwargs
         self.initial_flag = True
         self.keep_results = False
@@ -95,9 +93,6 @@ class EvalHook(Hook):
             self._init_rule(rule, save_best)
         stages = [(0, interval), *sorted(tuple(pair) for pair in dynamic_intervals or [])]
         self.dynamic_milestones, self.dynamic_intervals = [s for s, _ in stages], [i for _, i in stages]
-
-    def before_run(self, runner: Any) -> None:
-        self.out_dir, self._store = place_checkpoints(self.out_dir, runner)
 
     def before_train_epoch(self, runner: Any) -> None:
         if self.by_epoch:
@@ -196,10 +191,6 @@ class EvalHook(Hook):
         if begins and self.start is not None and progress >= self.start and self._should_evaluate(runner):
             self._do_evaluate(runner)
         self.initial_flag = False
-
-    def after_run(self, runner: Any) -> None:
-        if self._store is not None:
-            self._store.close()
 
     def _choose_interval(self, progress: int) -> None:
         self.interval = self.dynamic_intervals[bisect(self.dynamic_milestones, progress + 1) - 1]

@@ -33,12 +33,26 @@ def folder_below(out_dir: str | None, work_dir: str | Path) -> str:
     return f"{place}{mark}{options}"
 
 
-def place_checkpoints(out_dir: str | None, runner: Any) -> tuple[str, CheckpointStore | None]:
-    """The local folder for checkpoints and, on rank 0, the remote one that they are sent to if `out_dir` is a URI."""
-    folder = folder_below(out_dir, runner.work_dir)
-    if not is_remote(folder):
-        return folder, None
-    return str(runner.work_dir), CheckpointStore(folder, runner.logger) if runner.rank == 0 else None
+class CheckpointPlace:
+    """The part of a hook that knows where its checkpoints go: mix it in before `Hook`.
+
+    Attributes:
+        out_dir: what the config says; once a run has begun, the local folder.
+    """
+
+    out_dir: str | None
+    _store: CheckpointStore | None = None
+    """Where rank 0 sends them, if `out_dir` was a URI."""
+
+    def before_run(self, runner: Any) -> None:
+        self.out_dir = folder_below(self.out_dir, runner.work_dir)
+        if is_remote(self.out_dir):
+            self._store = CheckpointStore(self.out_dir, runner.logger) if runner.rank == 0 else None
+            self.out_dir = str(runner.work_dir)
+
+    def after_run(self, runner: Any) -> None:
+        if self._store is not None:
+            self._store.close()
 
 
 def copy_into(path: Path, folder: str) -> None:

@@ -14,6 +14,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from raydet.engine.finite import sample_ids
 from raydet.engine.hooks.base import Hook
+from raydet.engine.hooks.precision import MixedPrecision
 from raydet.engine.nan_guard import first_not_finite
 from raydet.engine.parallel import unwrap
 from raydet.engine.sharding import whole
@@ -28,6 +29,7 @@ class OptimizerHook(Hook):
     """
 
     cumulative_iters = 1
+    precision: MixedPrecision | None = None
 
     def __init__(self, grad_clip: Mapping[str, Any] | None = None, detect_anomalous_params: bool = False) -> None:
         self.grad_clip = grad_clip
@@ -40,6 +42,8 @@ class OptimizerHook(Hook):
         self._model = unwrap(runner.model)
         if self.cumulative_iters > 1 and any(isinstance(m, _BatchNorm) for m in self._model.modules()):
             runner.logger.warning("batch norm layers see the small batches although gradients are accumulated")
+        if self.precision is not None:
+            self.scaler = self.precision.start(runner)
 
     def after_train_iter(self, runner: Any) -> None:
         loss = runner.outputs["loss"]
@@ -170,13 +174,7 @@ class Fp16OptimizerHook(OptimizerHook):
         dtype: str | None = None,
     ) -> None:
         super().__init__(grad_clip)
-        self.loss_scale = loss_scale
-        self.dtype = _check_dtype(dtype)
-        _scaler_arguments(loss_scale)
-
-    def before_run(self, runner: Any) -> None:
-        super().before_run(runner)
-        start_mixed_precision(self, runner, self.loss_scale, self.dtype)
+        self.precision = MixedPrecision(loss_scale, dtype)
 
 
 class GradientCumulativeFp16OptimizerHook(OptimizerHook):
@@ -193,46 +191,11 @@ class GradientCumulativeFp16OptimizerHook(OptimizerHook):
         dtype: str | None = None,
     ) -> None:
         super().__init__(grad_clip)
-        self.loss_scale = loss_scale
-        self.dtype = _check_dtype(dtype)
+        self.precision = MixedPrecision(loss_scale, dtype)
         self.cumulative_iters = _check_window(cumulative_iters)
-        _scaler_arguments(loss_scale)
-
-    def before_run(self, runner: Any) -> None:
-        super().before_run(runner)
-        start_mixed_precision(self, runner, self.loss_scale, self.dtype)
-
-
-def start_mixed_precision(
-    hook: OptimizerHook, runner: Any, loss_scale: float | str | Mapping[str, Any], dtype: str | None = None
-) -> None:
-    """Give `hook` a gradient scaler and make `runner` compute losses under autocast."""
-    device = next(unwrap(runner.model).parameters()).device.type
-    half = device == "cuda" if dtype is None else dtype == "float16"
-    hook.scaler = torch.amp.GradScaler(device, enabled=half, **_scaler_arguments(loss_scale))
-    runner.scaler = hook.scaler
-    runner.amp_dtype = torch.float16 if half else torch.bfloat16
-    # An overflow skips the step and lowers the scale, so it does not end the run.
-    runner.stop_on_nonfinite_loss = not half
-
-
-def _scaler_arguments(loss_scale: float | str | Mapping[str, Any]) -> dict[str, Any]:
-    if loss_scale == "dynamic":
-        return {}
-    if isinstance(loss_scale, Mapping):
-        return dict(loss_scale)
-    if isinstance(loss_scale, (int, float)):
-        return {"init_scale": float(loss_scale), "growth_interval": 2**31 - 1}
-    raise ValueError(f"loss_scale is {loss_scale!r}, expected a number, 'dynamic' or a dict of GradScaler arguments")
 
 
 def _check_window(cumulative_iters: int) -> int:
     if not isinstance(cumulative_iters, int) or cumulative_iters <= 0:
         raise ValueError(f"cumulative_iters must be a positive int, got {cumulative_iters!r}")
     return cumulative_iters
-
-
-def _check_dtype(dtype: str | None) -> str | None:
-    if dtype not in (None, "float16", "bfloat16"):
-        raise ValueError(f"fp16.dtype is {dtype!r}, expected 'float16', 'bfloat16' or None")
-    return dtype
