@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from raydet.detectors.base import BaseDetector
 from raydet.detectors.parts import with_settings
+from raydet.detectors.sole_head import SoleHead
 from raydet.registry import HEADS
-from raydet.structures import Batch, Detections
 
 
-class SingleStageInstanceSegmentor(BaseDetector):
+class SingleStageInstanceSegmentor(SoleHead, BaseDetector):
     """Backbone, optional neck, one mask head. SOLO and SOLOv2 are names for it.
 
     In results, boxes are zeros that carry the scores.
@@ -31,6 +29,8 @@ class SingleStageInstanceSegmentor(BaseDetector):
     Raises:
         ValueError: a `bbox_head`, or no `mask_head`.
     """
+
+    predict_augmented = BaseDetector.predict_augmented
 
     def __init__(
         self,
@@ -52,16 +52,5 @@ class SingleStageInstanceSegmentor(BaseDetector):
         self.mask_head = HEADS.build(with_settings(mask_head, train_cfg, test_cfg))
 
     @property
-    def num_classes(self) -> int:
-        return int(self.mask_head.num_classes)
-
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
-        losses: dict[str, Tensor] = self.mask_head.loss(self.features(batch.images), batch)
-        return losses
-
-    def predict(self, batch: Batch, rescale: bool) -> list[Detections]:
-        found: list[Detections] = self.mask_head.predict(self.features(batch.images), batch.metas, rescale)
-        return found
-
-    def forward_dummy(self, img: Tensor) -> Any:
-        return self.mask_head(self.features(img))
+    def head(self) -> Any:
+        return self.mask_head
