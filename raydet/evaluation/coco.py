@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from raydet.evaluation.coco_columns import Found, truths_of
-from raydet.evaluation.coco_engine import Curves, accumulate
+from raydet.evaluation.coco_engine import accumulate
 from raydet.evaluation.coco_matching import Matches, Request, match_shard
-from raydet.evaluation.coco_shares import evaluate_whole, known, metric_names, thresholds
-from raydet.evaluation.coco_summary import ITEMS, describe, mean_of_measured, summarize
+from raydet.evaluation.coco_shares import evaluate_whole, known, thresholds
+from raydet.evaluation.coco_summary import ITEMS, chosen, classwise_table, describe, summarize
 from raydet.evaluation.recall import eval_recalls
-from raydet.evaluation.report import Logger, class_table, say
-
-_PRECISIONS = [name for name, item in ITEMS.items() if item.kind == "AP"]
-_RECALLS = [name for name, item in ITEMS.items() if item.kind == "AR"]
+from raydet.evaluation.report import Logger, say
 
 
 def evaluate_coco(
@@ -53,16 +50,16 @@ def evaluate_coco(
         KeyError: unknown metric or metric item, or the results lack what a metric needs.
         ValueError: the results do not belong to the data set.
     """
-    metrics = metric_names(metric)
     measure = CocoMeasure(dataset, logger, classwise, proposal_nums, iou_thrs, metric_items)
-    if jsonfile_prefix is not None:
-        dataset.format_results(results, jsonfile_prefix=jsonfile_prefix)
-    return evaluate_whole(measure, results, metrics)
+    return evaluate_whole(measure, results, metric, jsonfile_prefix)
 
 
 @dataclass(frozen=True)
 class CocoMeasure:
     """COCO's way to measure; the arguments are those of `evaluate_coco`."""
+
+    items: ClassVar[Mapping[str, Any]] = ITEMS
+    """The numbers by name, each with its `kind`, "AP" or "AR"."""
 
     dataset: Any
     logger: Logger = None
@@ -72,7 +69,7 @@ class CocoMeasure:
     metric_items: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        known(self._items, ITEMS, "metric item")
+        known(self._items, self.items, "metric item")
 
     def match(self, metric: str, found: Found, image_ids: Sequence[int]) -> Matches:
         """Match the detections of some images."""
@@ -89,8 +86,8 @@ class CocoMeasure:
         summary = summarize(curves, request, single_overlaps)
         say("\n" + describe(summary, request), self.logger)
         if self.classwise and metric != "proposal":
-            say("\n" + _classwise_table(self.dataset, curves), self.logger)
-        return _chosen(summary, metric, self._items)
+            say("\n" + classwise_table(self.dataset, curves), self.logger)
+        return chosen(summary, metric, self._items, self.items)
 
     def fast_recall(self, results: Sequence[Any]) -> dict[str, Any]:
         """Average recall without classes and without the COCO matching."""
@@ -109,16 +106,20 @@ class CocoMeasure:
     def _items(self) -> Sequence[str]:
         return [self.metric_items] if isinstance(self.metric_items, str) else self.metric_items or ()
 
+    @property
+    def _max_dets(self) -> Sequence[int]:
+        """How many detections of an image count, ascending."""
+        if len(self.proposal_nums) < 3:
+            raise ValueError(f"COCO takes three proposal_nums, such as (100, 300, 1000), got {self.proposal_nums}")
+        return sorted(self.proposal_nums)
+
     def _request(self, metric: str, image_ids: Sequence[int]) -> Request:
-        nums = self.proposal_nums
-        if len(nums) < 3:
-            raise ValueError(f"metric {metric!r} needs three proposal_nums, such as (100, 300, 1000), got {nums}")
         return Request(
             iou_type="segm" if metric == "segm" else "bbox",
             image_ids=image_ids,
             category_ids=self.dataset.cat_ids,
             iou_thrs=thresholds(self.iou_thrs),
-            max_dets=sorted(nums),
+            max_dets=self._max_dets,
             use_categories=metric != "proposal",
         )
 
@@ -136,18 +137,3 @@ def _countable(found: Found, request: Request) -> Found:
         return found
     counted = np.isin(found.categories, request.category_ids)
     return replace(found, categories=np.where(counted, found.categories, request.category_ids[0]))
-
-
-def _chosen(summary: dict[str, float], metric: str, items: Sequence[str]) -> dict[str, Any]:
-    if metric == "proposal":
-        return {item: summary[item] for item in items or _RECALLS}
-    scores: dict[str, Any] = {f"{metric}_{item}": summary[item] for item in items or _PRECISIONS}
-    scores[f"{metric}_mAP_copypaste"] = " ".join(f"{summary[item]:.4f}" for item in _PRECISIONS)
-    return scores
-
-
-def _classwise_table(dataset: Any, curves: Curves) -> str:
-    names = {category["id"]: category["name"] for category in dataset.coco.loadCats(list(dataset.cat_ids))}
-    ordered = sorted(names)  # the matching sorts categories by number
-    values = [mean_of_measured(curves.precision[:, :, k, 0, -1], nothing=np.nan) for k in range(len(ordered))]
-    return class_table([names[i] for i in ordered], [f"{value:.3f}" for value in values], "AP")

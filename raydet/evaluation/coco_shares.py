@@ -51,13 +51,24 @@ class Measure(Protocol):
         """The numbers of "proposal_fast", which looks at the results of all images."""
 
 
-def evaluate_whole(measure: Measure, results: Sequence[Any], metrics: Sequence[str]) -> dict[str, Any]:
+def evaluate_whole(
+    measure: Measure, results: Sequence[Any], metric: str | Sequence[str], jsonfile_prefix: str | None = None
+) -> dict[str, Any]:
     """The numbers of the results of a whole data set.
 
+    Args:
+        measure: how.
+        results: one 2.x result per image.
+        metric: one of `METRICS`, or several.
+        jsonfile_prefix: also write the results to `<prefix>.bbox.json` and so on.
+
     Raises:
-        KeyError: the results lack what a metric needs.
+        KeyError: unknown metric, or the results lack what one needs.
         ValueError: they do not belong to the data set.
     """
+    metrics = metric_names(metric)
+    if jsonfile_prefix is not None:
+        measure.dataset.format_results(results, jsonfile_prefix=jsonfile_prefix)
     check_results(measure.dataset, results)
     share = match_images(measure, results, range(len(results)), metrics)
     return score_shares(measure, [share], metrics, results)

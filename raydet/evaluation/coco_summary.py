@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from raydet.evaluation.coco_engine import Curves
 from raydet.evaluation.coco_matching import Request
+from raydet.evaluation.report import class_table
 
 AREAS = ("all", "small", "medium", "large")
 
@@ -71,6 +73,34 @@ def mean_of_measured(values: np.ndarray, nothing: float = -1.0) -> float:
     """Mean of the values that are not -1, or `nothing`."""
     measured = values[values > -1]
     return float(measured.mean()) if measured.size else nothing
+
+
+def chosen(
+    summary: Mapping[str, float], metric: str, items: Sequence[str], known: Mapping[str, Any], named: bool = False
+) -> dict[str, Any]:
+    """The numbers that an evaluation returns, by metric and name.
+
+    Args:
+        summary: all numbers.
+        metric: "proposal" has recalls, any other precisions, which are also given as one text.
+        items: names of those wanted; none for all of the kind.
+        known: `Item` or the like of each name.
+        named: whether the text has the names.
+    """
+    kind = "AR" if metric == "proposal" else "AP"
+    names = [name for name, item in known.items() if item.kind == kind]
+    if metric == "proposal":
+        return {item: summary[item] for item in items or names}
+    scores: dict[str, Any] = {f"{metric}_{item}": summary[item] for item in items or names}
+    text = (f"{name}:{summary[name]:.4f}" if named else f"{summary[name]:.4f}" for name in names)
+    return {**scores, f"{metric}_mAP_copypaste": " ".join(text)}
+
+
+def classwise_table(dataset: Any, curves: Curves) -> str:
+    """The AP of every class."""
+    categories = dataset.coco.loadCats(sorted(dataset.cat_ids))  # the matching sorts them by number
+    values = [mean_of_measured(curves.precision[:, :, k, 0, -1], nothing=np.nan) for k in range(len(categories))]
+    return class_table([each["name"] for each in categories], [f"{value:.3f}" for value in values], "AP")
 
 
 def describe(scores: dict[str, float], request: Request) -> str:

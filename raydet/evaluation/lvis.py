@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,9 @@ from raydet.evaluation.coco import CocoMeasure
 from raydet.evaluation.coco_columns import Found, Truths, take, truths_of
 from raydet.evaluation.coco_engine import Curves, accumulate
 from raydet.evaluation.coco_matching import Matches, Request, match_shard
-from raydet.evaluation.coco_shares import evaluate_whole, known, metric_names, thresholds
-from raydet.evaluation.coco_summary import AREAS, mean_of_measured
-from raydet.evaluation.report import Logger, class_table, say, text_table
+from raydet.evaluation.coco_shares import evaluate_whole
+from raydet.evaluation.coco_summary import AREAS, chosen, classwise_table, mean_of_measured
+from raydet.evaluation.report import Logger, say, text_table
 
 MAX_DETS = 300
 
@@ -90,26 +90,15 @@ def evaluate_lvis(
         KeyError: unknown metric or metric item, or the results lack what a metric needs.
         ValueError: the results do not belong to the data set.
     """
-    metrics = metric_names(metric)
     measure = LvisMeasure(dataset, logger, classwise, proposal_nums, iou_thrs, metric_items)
-    if jsonfile_prefix is not None:
-        dataset.format_results(results, jsonfile_prefix=jsonfile_prefix)
-    return evaluate_whole(measure, results, metrics)
+    return evaluate_whole(measure, results, metric, jsonfile_prefix)
 
 
 @dataclass(frozen=True)
-class LvisMeasure:
+class LvisMeasure(CocoMeasure):
     """The way of LVIS to measure; the arguments are those of `evaluate_lvis`."""
 
-    dataset: Any
-    logger: Logger = None
-    classwise: bool = False
-    proposal_nums: Sequence[int] = (100, 300, 1000)
-    iou_thrs: Any = None
-    metric_items: str | Sequence[str] | None = None
-
-    def __post_init__(self) -> None:
-        known(self._items, ITEMS, "metric item")
+    items: ClassVar[Mapping[str, Any]] = ITEMS
 
     def match(self, metric: str, found: Found, image_ids: Sequence[int]) -> Matches:
         """Match the detections of some images."""
@@ -134,27 +123,12 @@ class LvisMeasure:
         row = [metric, *(f"{each:.4f}" for each in summary.values())]
         say("\n" + text_table(["metric", *summary], [row]), self.logger)
         if self.classwise and request.use_categories:
-            say("\n" + _classwise_table(self.dataset, curves), self.logger)
-        return _chosen(summary, metric, self._items)
-
-    def fast_recall(self, results: Sequence[Any]) -> dict[str, Any]:
-        """As COCO measures it."""
-        nums, iou_thrs = self.proposal_nums, self.iou_thrs
-        return CocoMeasure(self.dataset, self.logger, proposal_nums=nums, iou_thrs=iou_thrs).fast_recall(results)
+            say("\n" + classwise_table(self.dataset, curves), self.logger)
+        return chosen(summary, metric, self._items, self.items, named=True)
 
     @property
-    def _items(self) -> Sequence[str]:
-        return [self.metric_items] if isinstance(self.metric_items, str) else self.metric_items or ()
-
-    def _request(self, metric: str, image_ids: Sequence[int]) -> Request:
-        return Request(
-            iou_type="segm" if metric == "segm" else "bbox",
-            image_ids=image_ids,
-            category_ids=self.dataset.cat_ids,
-            iou_thrs=thresholds(self.iou_thrs),
-            max_dets=[MAX_DETS],
-            use_categories=metric != "proposal",
-        )
+    def _max_dets(self) -> Sequence[int]:
+        return [MAX_DETS]
 
 
 def _best_of_each_image(found: Found, count: int) -> Found:
@@ -208,18 +182,3 @@ def _measure(item: Item, curves: Curves, request: Request, frequencies: np.ndarr
     if item.frequency is not None:
         values = values[..., frequencies == item.frequency]
     return mean_of_measured(values)
-
-
-def _classwise_table(dataset: Any, curves: Curves) -> str:
-    categories = dataset.coco.loadCats(sorted(dataset.cat_ids))
-    values = [mean_of_measured(curves.precision[:, :, k, 0, -1], nothing=np.nan) for k in range(len(categories))]
-    return class_table([each["name"] for each in categories], [f"{value:.3f}" for value in values], "AP")
-
-
-def _chosen(summary: Mapping[str, float], metric: str, items: Sequence[str]) -> dict[str, Any]:
-    if metric == "proposal":
-        return {item: summary[item] for item in items or [name for name, each in ITEMS.items() if each.kind == "AR"]}
-    names = [name for name, each in ITEMS.items() if each.kind == "AP"]
-    scores: dict[str, Any] = {f"{metric}_{item}": summary[item] for item in items or names}
-    scores[f"{metric}_mAP_copypaste"] = " ".join(f"{name}:{summary[name]:.4f}" for name in names)
-    return scores

@@ -11,7 +11,7 @@ from raydet.evaluation.coco_shares import FAST, match_images, metric_names, scor
 from raydet.evaluation.lvis import LvisMeasure
 from raydet.evaluation.report import Logger
 
-_MEASURES: dict[str, type[CocoMeasure | LvisMeasure]] = {"coco": CocoMeasure, "lvis": LvisMeasure}
+_MEASURES: dict[str, type[CocoMeasure]] = {"coco": CocoMeasure, "lvis": LvisMeasure}
 
 
 def can_share(
