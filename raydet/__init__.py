@@ -5,8 +5,7 @@ The names below are imported when first used, so that `import raydet` stays ligh
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from raydet.lazy import names_from
 
 __version__ = "0.1.0"
 
@@ -26,12 +25,7 @@ _PUBLIC = {
 }
 
 __all__ = [*_PUBLIC, "__version__"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'raydet' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+__getattr__ = names_from(__name__, _PUBLIC)
 
 
 def __dir__() -> list[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from raydet.lazy import names_from
 
 _PUBLIC = {
     "RunResult": "raydet.distributed.training",
@@ -18,10 +17,4 @@ _PUBLIC = {
 }
 
 __all__ = [*_PUBLIC]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: Ray is large, and `--help` needs none of it."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'raydet.distributed' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+__getattr__ = names_from(__name__, _PUBLIC)

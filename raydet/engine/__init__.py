@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from raydet.lazy import names_from
 
 if TYPE_CHECKING:
     from raydet.checkpoint import load_checkpoint, save_checkpoint
@@ -95,9 +96,4 @@ __all__ = [
     "set_random_seed",
     "test",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module 'raydet.engine' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PLACES[name]), name)
+__getattr__ = names_from(__name__, _PLACES)
