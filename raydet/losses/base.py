@@ -43,6 +43,17 @@ def weight_reduce_loss(
     return loss.sum() / (avg_factor + torch.finfo(torch.float32).eps)
 
 
+def need_sigmoid(loss: nn.Module, use_sigmoid: bool) -> bool:
+    """`use_sigmoid`, which must be true for a loss of independent classes.
+
+    Raises:
+        NotImplementedError: it is not.
+    """
+    if not use_sigmoid:
+        raise NotImplementedError(f"{type(loss).__name__} is a sigmoid loss; set use_sigmoid=True")
+    return use_sigmoid
+
+
 def weighted_loss(loss_func: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Give an elementwise `loss_func(pred, target, **kwargs)` the arguments `weight`, `reduction` and `avg_factor`."""
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from raydet_ops import sigmoid_focal_loss
 from torch import Tensor
 
-from raydet.losses.base import Factor, Loss, per_row, weight_reduce_loss
+from raydet.losses.base import Factor, Loss, need_sigmoid, per_row, weight_reduce_loss
 
 
 class FocalLoss(Loss):
@@ -36,9 +36,7 @@ class FocalLoss(Loss):
         activated: bool = False,
     ) -> None:
         super().__init__(reduction, loss_weight)
-        if not use_sigmoid:
-            raise NotImplementedError("FocalLoss is a sigmoid loss; set use_sigmoid=True or use CrossEntropyLoss")
-        self.use_sigmoid = use_sigmoid
+        self.use_sigmoid = need_sigmoid(self, use_sigmoid)
         self.gamma = gamma
         self.alpha = alpha
         self.activated = activated

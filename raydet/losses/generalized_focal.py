@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from raydet.losses.base import Loss
+from raydet.losses.base import Loss, need_sigmoid
 
 
 class QualityFocalLoss(Loss):
@@ -33,9 +33,7 @@ class QualityFocalLoss(Loss):
         activated: bool = False,
     ) -> None:
         super().__init__(reduction, loss_weight)
-        if not use_sigmoid:
-            raise NotImplementedError("QualityFocalLoss is a sigmoid loss; set use_sigmoid=True")
-        self.use_sigmoid = use_sigmoid
+        self.use_sigmoid = need_sigmoid(self, use_sigmoid)
         self.beta = beta
         self.activated = activated
 

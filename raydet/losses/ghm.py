@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from raydet.losses.base import Factor, check_reduction, weight_reduce_loss
+from raydet.losses.base import Factor, check_reduction, need_sigmoid, weight_reduce_loss
 from raydet.losses.focal import one_hot
 
 
@@ -76,9 +76,7 @@ class GHMC(_GradientDensity):
         reduction: str = "mean",
     ) -> None:
         super().__init__(bins, 1 + 1e-6, momentum, loss_weight, reduction)
-        if not use_sigmoid:
-            raise NotImplementedError("GHMC is a sigmoid loss; set use_sigmoid=True")
-        self.use_sigmoid = use_sigmoid
+        self.use_sigmoid = need_sigmoid(self, use_sigmoid)
 
     def forward(
         self,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from raydet.losses.base import Loss, same_shape
+from raydet.losses.base import Loss, need_sigmoid, same_shape
 
 
 class VarifocalLoss(Loss):
@@ -37,11 +37,9 @@ class VarifocalLoss(Loss):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__(reduction, loss_weight)
-        if not use_sigmoid:
-            raise NotImplementedError("VarifocalLoss is a sigmoid loss; set use_sigmoid=True")
         if alpha < 0:
             raise ValueError(f"alpha must not be negative, got {alpha}")
-        self.use_sigmoid = use_sigmoid
+        self.use_sigmoid = need_sigmoid(self, use_sigmoid)
         self.alpha = alpha
         self.gamma = gamma
         self.iou_weighted = iou_weighted

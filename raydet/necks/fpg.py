@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from raydet.layers import BaseModule, Cfg, InitCfg
-from raydet.necks.parts import check_levels, end_of_levels
+from raydet.necks.parts import end_of_levels, entry_levels
 from raydet.necks.transitions import build_transition
 
 _SHRINK: Cfg = {"type": "conv", "kernel_size": 3, "stride": 2, "padding": 1}
@@ -114,11 +114,7 @@ class FPG(BaseModule):
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Map one `(N, in_channels[l], H_l, W_l)` per input level to `num_outs` maps `(N, out_channels, h, w)`."""
-        check_levels(self, inputs, self.num_ins)
-        used = inputs[self.start_level : self.end]
-        first = [conv(x) for conv, x in zip(self.lateral_convs, used, strict=True)]
-        for shrink in self.extra_downsamples:
-            first.append(shrink(first[-1]))
+        first = entry_levels(self, inputs)
         pathways = [first]
         for direction, stage in zip(self.paths, self.fpn_transitions, strict=True):
             pathways.append(_pathway(stage, direction, first, pathways[-1]))  # type: ignore[arg-type]

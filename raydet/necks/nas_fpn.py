@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from raydet.layers import BaseModule, Cfg, ConvModule, GlobalPoolingCell, InitCfg, SumCell
-from raydet.necks.parts import check_levels, end_of_levels
+from raydet.necks.parts import end_of_levels, entry_levels
 
 _INIT: Cfg = {"type": "Caffe2Xavier", "layer": "Conv2d"}
 LEVELS = ("p3", "p4", "p5", "p6", "p7")
@@ -75,12 +75,7 @@ class NASFPN(BaseModule):
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Map one `(N, in_channels[l], H_l, W_l)` per input level to 5 maps `(N, out_channels, h, w)`."""
-        check_levels(self, inputs, self.num_ins)
-        used = inputs[self.start_level : self.end]
-        levels = [conv(x) for conv, x in zip(self.lateral_convs, used, strict=True)]
-        for shrink in self.extra_downsamples:
-            levels.append(shrink(levels[-1]))
-        maps = dict(zip(LEVELS, levels, strict=True))
+        maps = dict(zip(LEVELS, entry_levels(self, inputs), strict=True))
         for stage in self.fpn_stages:
             for name, _, first, second, size, target in STAGE:
                 maps[target] = stage[name](maps[first], maps[second], out_size=maps[size].shape[-2:])  # type: ignore[index]

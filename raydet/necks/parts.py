@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -35,6 +36,21 @@ def end_of_levels(num_ins: int, num_outs: int, start_level: int, end_level: int)
             f"got {num_outs}"
         )
     return end_level + 1
+
+
+def entry_levels(neck: Any, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The levels that the stages of a neck start from: its lateral maps, and shrunken ones that follow them.
+
+    Args:
+        neck: has `num_ins`, `start_level`, `end`, `lateral_convs` and `extra_downsamples`.
+        inputs: a map `(N, C_l, H_l, W_l)` for each level.
+    """
+    check_levels(neck, inputs, neck.num_ins)
+    used = inputs[neck.start_level : neck.end]
+    levels = [conv(x) for conv, x in zip(neck.lateral_convs, used, strict=True)]
+    for shrink in neck.extra_downsamples:
+        levels.append(shrink(levels[-1]))
+    return levels
 
 
 def check_levels(neck: nn.Module, inputs: Sequence[Tensor], wanted: int) -> None:

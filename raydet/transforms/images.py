@@ -9,15 +9,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from raydet.structures.masks.bitmap import INTERPOLATIONS
+
 Size = tuple[int, int]
 
-INTERPOLATIONS = {
-    "nearest": cv2.INTER_NEAREST,
-    "bilinear": cv2.INTER_LINEAR,
-    "bicubic": cv2.INTER_CUBIC,
-    "area": cv2.INTER_AREA,
-    "lanczos": cv2.INTER_LANCZOS4,
-}
 PILLOW_FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
