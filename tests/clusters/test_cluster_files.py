@@ -1,11 +1,11 @@
 """Cluster files: what is shipped is what is rendered, and Ray and Kubernetes understand it."""
 
-import copy
 import importlib.util
 from pathlib import Path
 
 import pytest
 import yaml
+from cluster_files import change, problems_of, written
 
 from raydet.config import shipped_root
 from raydet.distributed.clusters.check import check_file
@@ -26,22 +26,12 @@ PLACEHOLDERS = {
 }
 
 
-def written(folder, text, name="cluster.yaml"):
-    path = folder / name
-    path.write_text(text)
-    return path
-
-
-def problems_of(folder, document):
-    return [str(problem) for problem in check_file(written(folder, yaml.safe_dump(document))).problems]
-
-
 def pools_of(target, document):
-    """Name, most nodes, CPUs, GPUs and labels of each pool beside the head."""
+    """Name, CPUs, GPUs, most nodes, labels and priority of each pool beside the head."""
     if target in LAUNCHERS:
         types = {name: node for name, node in document["available_node_types"].items() if name != "head"}
         return {
-            name: (node["max_workers"], node["resources"]["CPU"], node["resources"].get("GPU", 0), node["labels"])
+            name: (*_size(node["resources"], "CPU", "GPU"), node["max_workers"], node["labels"], node["priority"])
             for name, node in types.items()
         }
     spec = document["spec"]
@@ -49,9 +39,13 @@ def pools_of(target, document):
     found = {}
     for group in spec["workerGroupSpecs"]:
         limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
-        gpus = int(limits.get("nvidia.com/gpu", 0))
-        found[group["groupName"]] = (group["maxReplicas"], int(limits["cpu"]), gpus, group["labels"])
+        size = _size(limits, "cpu", "nvidia.com/gpu")
+        found[group["groupName"]] = (*size, group["maxReplicas"], group["labels"], group["priority"])
     return found
+
+
+def _size(resources, cpus, gpus):
+    return int(resources[cpus]), int(resources.get(gpus, 0))
 
 
 def test_shipped_files_are_what_is_rendered():
@@ -73,9 +67,12 @@ def test_shipped_file_is_free_of_mistakes_and_names_what_to_fill_in(target):
 def test_every_platform_has_the_same_pools(target):
     cluster = Cluster(TARGETS[target].platform)
     document = read_yaml(CLUSTERS / f"{target}.yaml")
-    wanted = {pool.name: (pool.most, pool.machine.cpus, pool.machine.gpus, dict(pool.labels)) for pool in cluster.pools}
+    wanted = {
+        pool.name: (pool.machine.cpus, pool.machine.gpus, pool.most, dict(pool.labels), pool.priority)
+        for pool in cluster.pools
+    }
     assert pools_of(target, document) == wanted
-    assert {name: labels["pool"] for name, (_, _, _, labels) in wanted.items()} == {
+    assert {name: labels["pool"] for name, (_, _, _, labels, _) in wanted.items()} == {
         "train-spot": "train",
         "train": "train",
         "data": "data",
@@ -96,7 +93,7 @@ def test_rendered_file_is_free_of_mistakes(target, options, tmp_path):
     assert check_file(path).problems == []
     pools = pools_of(target, read_yaml(path))
     assert ("train-spot" in pools) == (options.get("market") != "on-demand")
-    assert max(most for most, _, gpus, _ in pools.values() if gpus) == options.get("max_workers", 8)
+    assert max(most for _, gpus, most, _, _ in pools.values() if gpus) == options.get("max_workers", 8)
 
 
 def test_render_fills_in_placeholders(tmp_path):
@@ -125,20 +122,6 @@ def test_render_refuses_what_makes_no_cluster(options, message):
 def test_render_of_an_unknown_kind_lists_those_there_are():
     with pytest.raises(ValueError, match="'aliyun' is no kind of cluster file; there are aws, gcp"):
         render("aliyun")
-
-
-def change(document, dotted, value):
-    """A copy with one key set, or taken away when the value is None."""
-    changed = copy.deepcopy(document)
-    *path, last = dotted.split(".")
-    at = changed
-    for key in path:
-        at = at[int(key)] if key.isdigit() else at[key]
-    if value is None:
-        del at[last]
-    else:
-        at[last] = value
-    return changed
 
 
 @pytest.mark.parametrize(
@@ -189,7 +172,12 @@ def change(document, dotted, value):
             "azure_arm_parameters.vmsize: unknown key, did you mean 'vmSize'?",
         ),
         ("kuberay-cluster", "spec.rayVersoin", "1", "spec.rayVersoin: unknown key, did you mean 'rayVersion'?"),
-        ("kuberay-cluster", "spec.workerGroupSpecs.0.maxReplicas", None, "'maxReplicas' is a required property"),
+        (
+            "kuberay-cluster",
+            "spec.headGroupSpec.template",
+            None,
+            "spec.headGroupSpec: 'template' is a required property",
+        ),
         (
             "kuberay-cluster",
             "spec.workerGroupSpecs.0.replicas",

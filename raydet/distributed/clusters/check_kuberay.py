@@ -1,4 +1,4 @@
-"""Checks of files for KubeRay: by the fields of its kinds, by Ray's autoscaler, and for what leaves a cluster open."""
+"""Checks of files for KubeRay: by the fields of its kinds, as operator and autoscaler do, and for open doors."""
 
 from __future__ import annotations
 
@@ -10,41 +10,63 @@ from typing import Any
 
 import yaml
 
+from raydet.distributed.clusters.kuberay_rules import cluster_rules, groups_of, workers_of
+from raydet.distributed.clusters.kuberay_run_rules import run_rules
 from raydet.distributed.clusters.problems import Problem, schema_problems
 
-CLUSTER_AT = {"RayCluster": "spec", "RayJob": "spec.rayClusterSpec", "RayService": "spec.rayClusterConfig"}
+CLUSTER_AT = {
+    "RayCluster": "spec",
+    "RayJob": "spec.rayClusterSpec",
+    "RayService": "spec.rayClusterConfig",
+    "RayCronJob": "spec.jobTemplate.rayClusterSpec",
+}
+WITHOUT_LIMIT = 2**31 - 1
+"""What the operator takes for `maxReplicas` where there is none."""
 
 
 def check_kuberay(document: dict[str, Any]) -> list[Problem]:
-    """All that is wrong with a RayCluster, RayJob or RayService."""
-    problems = list(schema_problems(document, _schema()))
-    where = CLUSTER_AT.get(document.get("kind", ""))
-    spec: Any = document
-    for key in where.split(".") if where else ():
-        spec = (spec or {}).get(key)
-    if not isinstance(spec, dict) or problems:
+    """All that is wrong with a RayCluster, RayJob, RayService or RayCronJob.
+
+    Rules between fields are looked at when the fields are right one by one.
+    """
+    problems = list(schema_problems(document, kuberay_schema()))
+    if problems:
         return problems
-    assert where is not None
-    return [*_by_autoscaler(spec), *_open_doors(spec, where), *_groups(spec, where)]
+    where = CLUSTER_AT[document["kind"]]
+    spec: Any = document
+    for key in where.split("."):
+        spec = spec.get(key, {})
+    problems += run_rules(document)
+    if spec:
+        problems += cluster_rules(spec, where, document["metadata"].get("annotations", {}))
+        problems += [*_by_autoscaler(spec), *_open_doors(spec, where), *_groups(spec, where)]
+    return problems
 
 
 @functools.cache
-def _schema() -> Any:
-    return yaml.safe_load(Path(__file__).with_name("kuberay_schema.yaml").read_text())
+def kuberay_schema() -> Any:
+    """What KubeRay's kinds may hold, as JSON Schema."""
+    folder = Path(__file__).parent
+    schema, pods = (yaml.safe_load((folder / f"{name}_schema.yaml").read_text()) for name in ("kuberay", "pod"))
+    return {**schema, "definitions": {**schema["definitions"], **pods["definitions"]}}
 
 
 def _by_autoscaler(spec: dict[str, Any]) -> Iterator[Problem]:
     """What the autoscaler beside the head would say."""
     from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr as derive
 
+    if not spec.get("enableInTreeAutoscaling"):
+        return
+    defaults = {"minReplicas": 0, "maxReplicas": WITHOUT_LIMIT}
+    workers = [{**defaults, **group} for group in spec.get("workerGroupSpecs", [])]
     try:
-        derive({"metadata": {"name": "checked", "namespace": "default"}, "spec": {"workerGroupSpecs": [], **spec}})
+        derive({"metadata": {"name": "checked", "namespace": "default"}, "spec": {**spec, "workerGroupSpecs": workers}})
     except Exception as error:
         yield Problem("", f"Ray's autoscaler cannot read it: {type(error).__name__}: {error}")
 
 
 def _open_doors(spec: dict[str, Any], where: str) -> Iterator[Problem]:
-    if (spec.get("authOptions") or {"mode": "disabled"}).get("mode", "token") != "token":
+    if spec.get("authOptions", {}).get("mode") != "token":
         yield Problem(
             f"{where}.authOptions.mode", "must be token, or everybody in Kubernetes can run code on the cluster"
         )
@@ -56,27 +78,24 @@ def _open_doors(spec: dict[str, Any], where: str) -> Iterator[Problem]:
 
 
 def _groups(spec: dict[str, Any], where: str) -> Iterator[Problem]:
-    workers = spec.get("workerGroupSpecs", [])
-    names = Counter(group["groupName"] for group in workers)
+    names = Counter(group["groupName"] for group, _ in workers_of(spec, where))
     for name in (name for name, count in names.items() if count > 1):
         yield Problem(f"{where}.workerGroupSpecs", f"two groups are called {name!r}")
-    for number, group in enumerate(workers):
-        at = f"{where}.workerGroupSpecs[{number}]"
-        least, most = group["minReplicas"], group["maxReplicas"]
-        if not least <= group.get("replicas", least) <= most:
-            yield Problem(f"{at}.replicas", f"{group.get('replicas', least)} is not between {least} and {most}")
-        yield from _pods(spec, group, at)
-    yield from _pods(spec, spec["headGroupSpec"], f"{where}.headGroupSpec")
+    for group, at in workers_of(spec, where):
+        least, most = group.get("minReplicas", 0), group.get("maxReplicas", WITHOUT_LIMIT)
+        if least <= most and not least <= group.get("replicas", least) <= most:
+            yield Problem(f"{at}.replicas", f"{group['replicas']} is not between {least} and {most}")
+        if spec.get("enableInTreeAutoscaling") and most == WITHOUT_LIMIT:
+            yield Problem(f"{at}.maxReplicas", "missing: the autoscaler may start any number of nodes")
+    for group, at in groups_of(spec, where):
+        yield from _pods(group, at)
 
 
-def _pods(spec: dict[str, Any], group: dict[str, Any], where: str) -> Iterator[Problem]:
+def _pods(group: dict[str, Any], where: str) -> Iterator[Problem]:
     pod, at = group["template"]["spec"], f"{where}.template.spec"
     for label in group.get("labels", {}):
         if label.startswith("ray.io/"):
             yield Problem(f"{where}.labels.{label}", "labels that start with ray.io/ are Ray's own")
-    is_v2 = (spec.get("autoscalerOptions") or {}).get("version") == "v2"
-    if is_v2 and pod.get("restartPolicy") != "Never":
-        yield Problem(f"{at}.restartPolicy", "must be Never: autoscaler v2 makes pods anew itself")
     volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
     mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0].get("volumeMounts", [])}
     for name in sorted(set(mounts.values()) - set(volumes)):

@@ -21,9 +21,9 @@ SETTINGS = {**CLUSTER_SETTINGS, "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": str(GRA
 NOTES = f"""\
 Rendered by `raydet cluster render`; `raydet cluster check FILE` names what is left to fill in, which is \
 <IN_CAPITALS>.
-Needs the KubeRay operator, 1.5.1 or newer, and node pools labelled {POOL_KEY}=NAME and tainted \
+Needs the KubeRay operator, 1.7 or newer, and node pools labelled {POOL_KEY}=NAME and tainted \
 {POOL_KEY}=NAME:NoSchedule for the worker groups below. Nodes of the autoscaler below come when the node pools of \
-Kubernetes may grow.
+Kubernetes may grow. For operators 1.5.1 and 1.6, take out priority, by which spot machines are filled first.
 Rights: pods get the keys of the secret raydet-storage as environment variables (AWS_ACCESS_KEY_ID, \
 AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL ...) where there is such a secret. Better is an identity of the cloud: set \
 serviceAccountName to an account that may read and write the bucket.
@@ -118,6 +118,7 @@ def _worker_group(cluster: Cluster, pool: Pool) -> dict[Any, Any]:
         "replicas": 0,
         "minReplicas": 0,
         "maxReplicas": pool.most,
+        "priority": pool.priority,
         "labels": dict(pool.labels),
         "rayStartParams": {},
         "template": _template(cluster, pool.name, pool.machine),
