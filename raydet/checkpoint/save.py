@@ -20,6 +20,7 @@ import raydet
 from raydet.checkpoint.checksum import DigestingFile, sidecar_of, write_sidecar
 from raydet.checkpoint.read import unwrap
 from raydet.checkpoint.safe import CheckpointError, read_safely
+from raydet.config.nested import map_leaves
 
 
 def weights_to_cpu(state_dict: Mapping[str, Tensor]) -> OrderedDict[str, Tensor]:
@@ -32,12 +33,12 @@ def weights_to_cpu(state_dict: Mapping[str, Tensor]) -> OrderedDict[str, Tensor]
 
 def plain(value: Any) -> Any:
     """`value` with tensors on the CPU, every kind of dict as a dict, and paths as text."""
+    return map_leaves(_plain_leaf, value)
+
+
+def _plain_leaf(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.detach().cpu()
-    if isinstance(value, Mapping):
-        return {key: plain(each) for key, each in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(plain(each) for each in value)
     return str(value) if isinstance(value, PurePath) else value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from raydet.config.nested import plain_copy
 from raydet.registry import nearest
 
 D = TypeVar("D", bound="PlacedDict")
@@ -136,7 +137,7 @@ class ConfigDict(PlacedDict):
 
     def to_dict(self) -> dict[Any, Any]:
         """The same content in plain dicts, lists and tuples, nothing shared."""
-        return {key: _plain(value) for key, value in self.items()}
+        return dict(plain_copy(self))
 
 
 def _own(value: Any) -> Any:
@@ -158,12 +159,4 @@ def _adopt(value: Any) -> Any:
         adopted = [_adopt(item) for item in value]
         if any(new is not old for new, old in zip(adopted, value, strict=True)):
             return type(value)(adopted)
-    return value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_plain(item) for item in value)
     return value

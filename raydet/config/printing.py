@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from raydet.config.errors import ConfigKeyError
+from raydet.config.nested import plain_copy
 
 WIDTH = 100
 _INDENT = 4
@@ -70,7 +71,8 @@ def to_json(values: dict[Any, Any]) -> str:
 
 def to_yaml(values: dict[Any, Any]) -> str:
     """YAML; tuples become sequences."""
-    return str(yaml.dump(_listed(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH))
+    lists = plain_copy(values, tuples=False)
+    return str(yaml.dump(lists, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH))
 
 
 class _Dumper(yaml.SafeDumper):
@@ -87,12 +89,6 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent_text)
-
-
-def _listed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _listed(item) for key, item in value.items()}
-    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 WRITERS = {".py": to_python, ".json": to_json, ".yaml": to_yaml, ".yml": to_yaml}

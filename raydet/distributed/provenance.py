@@ -8,12 +8,12 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from raydet import __version__
+from raydet.config.nested import map_leaves
 from raydet.engine.logging import redact
 from raydet.transforms.object_store import shown
 
@@ -31,11 +31,7 @@ def is_secret(name: str) -> bool:
 
 def masked(value: Any) -> Any:
     """Text without passwords, tokens and the credentials in URLs, also inside dicts and lists."""
-    if isinstance(value, str):
-        return redact(shown(value))
-    if isinstance(value, Mapping):
-        return {name: masked(each) for name, each in value.items()}
-    return [masked(each) for each in value] if isinstance(value, (list, tuple)) else value
+    return map_leaves(lambda leaf: redact(shown(leaf)) if isinstance(leaf, str) else leaf, value, tuples=False)
 
 
 def describe_command() -> dict[str, Any]:

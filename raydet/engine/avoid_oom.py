@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from raydet.config.nested import map_leaves
+
 _logger = logging.getLogger(__name__)
 
 
@@ -38,9 +40,9 @@ class AvoidOOM:
             tries = list(self._tries(like))
             for position, (change, what) in enumerate(tries):
                 try:
-                    given = _mapped((args, kwargs), change)
+                    given = map_leaves(_of_tensors(change), (args, kwargs))
                     found = func(*given[0], **given[1])
-                    return found if like is None or position < 2 else _mapped(found, _as(like))
+                    return found if like is None or position < 2 else map_leaves(_of_tensors(_as(like)), found)
                 except torch.OutOfMemoryError:
                     if position + 1 == len(tries):
                         raise
@@ -78,13 +80,8 @@ def _as(like: Tensor) -> Callable[[Tensor], Tensor]:
     return convert
 
 
-def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The same containers with changed tensors."""
-    if isinstance(value, Tensor):
-        return change(value)
-    if isinstance(value, dict):
-        return {key: _mapped(each, change) for key, each in value.items()}
-    return type(value)(_mapped(each, change) for each in value) if type(value) in (list, tuple) else value
+def _of_tensors(change: Callable[[Tensor], Tensor]) -> Callable[[Any], Any]:
+    return lambda value: change(value) if isinstance(value, Tensor) else value
 
 
 def _floats(value: Any) -> Iterator[Tensor]:

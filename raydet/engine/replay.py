@@ -12,6 +12,7 @@ import torch
 from raydet.checkpoint import load, weights_to_cpu, write_atomically
 from raydet.checkpoint.save import plain
 from raydet.config import Config
+from raydet.config.nested import map_leaves
 from raydet.engine.finite import sample_ids
 from raydet.engine.hooks.rf_search import KEY, restore_rates, rfnext_init_model
 from raydet.engine.parallel import unwrap
@@ -102,14 +103,14 @@ def _build(step: Mapping[str, Any], path: str | Path) -> Any:
     return model
 
 
-def _encode(value: Any) -> Any:
+def _encode(batch: Any) -> Any:
     """A batch as plain values and tensors on the CPU."""
+    return map_leaves(_encode_leaf, batch)
+
+
+def _encode_leaf(value: Any) -> Any:
     if type(value).__name__ in _MASKS:
         return {"masks_of": type(value).__name__, "arguments": [value.masks, value.height, value.width]}
-    if isinstance(value, Mapping):
-        return {key: _encode(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_encode(each) for each in value)
     return plain(value)
 
 
