@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from raydet.datasets import cityscapes_results
+from raydet.datasets import cityscapes_results, coco_results
 from raydet.datasets.class_names import names_of, palette_of
 from raydet.datasets.coco import CocoDataset
 from raydet.datasets.custom import MIN_SIZE
@@ -49,11 +49,8 @@ class CityscapesDataset(CocoDataset):
         Returns:
             The paths of the text files, and the temporary folder if there is one.
         """
-        if len(results) != len(self):
-            raise ValueError(f"{len(results)} results for {len(self)} images; expected one for each image")
-        folder = tempfile.TemporaryDirectory() if txtfile_prefix is None else None
-        prefix = txtfile_prefix if folder is None else f"{folder.name}/results"
-        return self.results2txt(results, str(prefix)), folder
+        prefix, folder = coco_results.destination(self, results, txtfile_prefix)
+        return self.results2txt(results, prefix), folder
 
     def evaluate(  # type: ignore[override]
         self,

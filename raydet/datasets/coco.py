@@ -243,11 +243,8 @@ class CocoDataset(CustomDataset):
         """
         if not isinstance(results, list):
             raise TypeError(f"results must be a list, got {type(results).__name__}")
-        if len(results) != len(self):
-            raise ValueError(f"{len(results)} results for {len(self)} images; expected one for each image")
-        folder = tempfile.TemporaryDirectory() if jsonfile_prefix is None else None
-        prefix = jsonfile_prefix if folder is None else f"{folder.name}/results"
-        return self.results2json(results, str(prefix)), folder
+        prefix, folder = coco_results.destination(self, results, jsonfile_prefix)
+        return self.results2json(results, prefix), folder
 
     def fast_eval_recall(
         self,

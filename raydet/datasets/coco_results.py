@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,6 +109,22 @@ def mask_rows(image_ids: Sequence[int], category_ids: Sequence[int], results: Se
 def _text_rle(mask: Mapping[str, Any]) -> dict[str, Any]:
     counts = mask["counts"]
     return {**mask, "counts": counts.decode() if isinstance(counts, bytes) else counts}
+
+
+def destination(
+    dataset: Sized, results: Sequence[Any], prefix: str | None
+) -> tuple[str, tempfile.TemporaryDirectory[str] | None]:
+    """Where the files of the results of a whole data set go: `prefix`, or in a temporary folder, which is given too.
+
+    Raises:
+        ValueError: there are more or fewer results than images.
+    """
+    if len(results) != len(dataset):
+        raise ValueError(f"{len(results)} results for {len(dataset)} images; expected one for each image")
+    if prefix is not None:
+        return prefix, None
+    folder = tempfile.TemporaryDirectory()
+    return f"{folder.name}/results", folder
 
 
 def write_rows(rows: Rows, path: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -61,6 +61,22 @@ class DecoupledMasks:
 
     num_grids: tuple[int, ...]
     feat_channels: int
+    cls_convs: nn.ModuleList
+    classes: Callable[..., Tensor]
+
+    def sides(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps `(N, C, 2h, 2w)` that the columns and the rows of a level are predicted from."""
+        raise NotImplementedError
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Logits of columns and of rows `(N, g, h, w)`, and of classes `(N, K, g, g)`, level by level."""
+        columns, rows, classes = [], [], []
+        for level, feature in enumerate(neighbour_sizes(feats)):
+            x, y = self.sides(feature)
+            columns.append(self.conv_mask_list_x[level](x))
+            rows.append(self.conv_mask_list_y[level](y))
+            classes.append(self.classes(feature, self.cls_convs, level))
+        return columns, rows, classes
 
     def add_predictors(self) -> None:
         """A convolution to the masks of the columns of each level, and one to those of the rows."""
@@ -112,17 +128,11 @@ class DecoupledSOLOHead(DecoupledMasks, GridMaskHead):
         self.cls_convs = self.tower()
         self.add_predictors()
 
-    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Logits of columns and of rows `(N, g, h, w)`, and of classes `(N, K, g, g)`, level by level."""
-        columns, rows, classes = [], [], []
-        for level, feature in enumerate(neighbour_sizes(feats)):
-            placed = with_coordinates(feature)
-            x = doubled(run(self.mask_convs_x, placed[:, :-1]))
-            y = doubled(run(self.mask_convs_y, torch.cat([feature, placed[:, -1:]], dim=1)))
-            columns.append(self.conv_mask_list_x[level](x))
-            rows.append(self.conv_mask_list_y[level](y))
-            classes.append(self.classes(feature, self.cls_convs, level))
-        return columns, rows, classes
+    def sides(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        placed = with_coordinates(feature)
+        columns = run(self.mask_convs_x, placed[:, :-1])
+        rows = run(self.mask_convs_y, torch.cat([feature, placed[:, -1:]], dim=1))
+        return doubled(columns), doubled(rows)
 
 
 class DecoupledSOLOLightHead(DecoupledMasks, GridMaskHead):
@@ -147,12 +157,6 @@ class DecoupledSOLOLightHead(DecoupledMasks, GridMaskHead):
         self.cls_convs = self.tower(last_conv_cfg=self.dcn_cfg)
         self.add_predictors()
 
-    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Logits of columns and of rows `(N, g, h, w)`, and of classes `(N, K, g, g)`, level by level."""
-        columns, rows, classes = [], [], []
-        for level, feature in enumerate(neighbour_sizes(feats)):
-            base = doubled(run(self.mask_convs, with_coordinates(feature)))
-            columns.append(self.conv_mask_list_x[level](base))
-            rows.append(self.conv_mask_list_y[level](base))
-            classes.append(self.classes(feature, self.cls_convs, level))
-        return columns, rows, classes
+    def sides(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        both = doubled(run(self.mask_convs, with_coordinates(feature)))
+        return both, both
