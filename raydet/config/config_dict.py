@@ -137,7 +137,8 @@ class ConfigDict(PlacedDict):
 
     def to_dict(self) -> dict[Any, Any]:
         """The same content in plain dicts, lists and tuples, nothing shared."""
-        return dict(plain_copy(self))
+        copied: dict[Any, Any] = plain_copy(self)
+        return copied
 
 
 def _own(value: Any) -> Any:

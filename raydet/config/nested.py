@@ -10,15 +10,17 @@ def map_leaves(change: Callable[[Any], Any], value: Any, tuples: bool = True) ->
     """The same containers with changed leaves; mappings of any kind become dicts.
 
     Args:
-        change: gets whatever is no mapping, list or tuple; subclasses of these two count as leaves.
+        change: gets whatever is no mapping, list or tuple; subclasses of these two, which may be made in other ways,
+            count as leaves.
         value: a leaf or a container.
-        tuples: False makes lists of tuples.
+        tuples: False makes plain lists of tuples, and of subclasses.
     """
     if isinstance(value, Mapping):
         return {key: map_leaves(change, each, tuples) for key, each in value.items()}
+    if not tuples and isinstance(value, (list, tuple)):
+        return [map_leaves(change, each, tuples) for each in value]
     if type(value) in (list, tuple):
-        kind = type(value) if tuples else list
-        return kind(map_leaves(change, each, tuples) for each in value)
+        return type(value)(map_leaves(change, each) for each in value)
     return change(value)
 
 
