@@ -104,6 +104,7 @@ def _has_parquet(folder: str) -> bool:
 def _split_of_config(args: argparse.Namespace) -> Any:
     from raydet.cli.options import load_config
     from raydet.config import compat_cfg, update_data_root
+    from raydet.datasets.builder import split_section
 
     args.config = args.source
     cfg = compat_cfg(load_config(args))
@@ -111,15 +112,10 @@ def _split_of_config(args: argparse.Namespace) -> Any:
     if args.split not in cfg.data:
         known = [key for key, value in cfg.data.items() if isinstance(value, (Mapping, list))]
         raise ValueError(f"{args.source} has no data.{args.split}; --split can be one of {', '.join(known)}")
-    return _leaf_configs(cfg.data[args.split])
+    return [_whole(part) for part in split_section(cfg.data[args.split])]
 
 
-def _leaf_configs(cfg: Any) -> list[dict[str, Any]]:
-    """The data sets in a dict of nested ones, to be read whole and without transforms."""
-    if isinstance(cfg, (list, tuple)):
-        return [leaf for each in cfg for leaf in _leaf_configs(each)]
-    for key in ("dataset", "datasets"):
-        if key in cfg:
-            return _leaf_configs(cfg[key])
+def _whole(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """A data set to be read whole and without transforms."""
     loading = [step for step in cfg.get("pipeline", ()) if step.get("type") == "LoadImageFromFile"]
-    return [{**cfg, "pipeline": loading[:1], "test_mode": True}]
+    return {**cfg, "pipeline": loading[:1], "test_mode": True}
