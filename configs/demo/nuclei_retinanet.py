@@ -25,6 +25,7 @@ model = dict(
         feat_channels=channels,
         anchor_generator=dict(
             type='AnchorGenerator', octave_base_scale=4, scales_per_octave=1, ratios=[0.5, 1.0, 2.0], strides=strides),
+        reg_decoded_bbox=False,
         bbox_coder=dict(
             type='DeltaXYWHBBoxCoder', target_means=[0.0, 0.0, 0.0, 0.0], target_stds=[1.0, 1.0, 1.0, 1.0]),
         loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),

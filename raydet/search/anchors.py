@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from raydet.config import Config, ConfigError, ConfigKeyError, compat_cfg, update_data_root
 from raydet.geometry.anchor_fit import best_overlaps, fit_grid, fit_sizes
 from raydet.registry import PRIOR_GENERATORS
-from raydet.search.grammar import Choice, LogUniform, Parameter
+from raydet.search.grammar import KEPT, Choice, LogUniform, Parameter
 from raydet.search.keys import all_keys, expand, look_up
 from raydet.search.settings import AnchorSettings
 from raydet.search.tree import Tree
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 GRID_TYPES = ("AnchorGenerator", "LegacyAnchorGenerator")
 YOLO_TYPE = "YOLOAnchorGenerator"
 NAME, STRETCH = "anchors", "anchors.stretch"
-KEPT = "config"
-"""What the anchors of the base config are called."""
 GOOD_OVERLAP = 0.5
 SEED = 0
 

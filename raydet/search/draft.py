@@ -13,14 +13,11 @@ from raydet.config.merging import DELETE_KEY, merge, nest
 from raydet.search.formulas import BEFORE, HERE, Formula
 from raydet.search.grammar import Parameter, label
 from raydet.search.keys import look_up, relative
-from raydet.search.templates import Switch
+from raydet.search.templates import UNSET, Switch
 from raydet.search.tree import SweepError
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
-
-UNSET: Any = object()
-"""Of what is still to be computed, or not there."""
 
 
 @dataclass(frozen=True)

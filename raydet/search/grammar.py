@@ -183,12 +183,14 @@ class Family(Node, frozen=True, kw_only=True, forbid_unknown_fields=True):
         family: its name.
         only: labels of the options that take part; all when left out.
         without: labels of options that do not.
+        keep: what the base config has is an option as well, the first one, called `config`.
     """
 
     operator: ClassVar[str] = "family"
     family: str
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    keep: bool = False
 
 
 class Expression(Node, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -202,6 +204,8 @@ class Expression(Node, frozen=True, kw_only=True, forbid_unknown_fields=True):
     expression: str
 
 
+KEPT = "config"
+"""The option that leaves what it could replace as it is in the base config."""
 NODES: dict[str, type[Node]] = {
     each.operator: each for each in (Uniform, LogUniform, Int, Choice, Choose, Family, Expression)
 }

@@ -15,12 +15,14 @@ from raydet.registry import nearest
 from raydet.search.checks import convert
 from raydet.search.families import family_names, read_family
 from raydet.search.formulas import Formula
-from raydet.search.grammar import NODES, Choice, Choose, Expression, Family, Node, Parameter
+from raydet.search.grammar import KEPT, NODES, Choice, Choose, Expression, Family, Node, Parameter
 from raydet.search.tree import KeyPath, SweepError, Tree
 
 WITH, VALUE, FOR = "_with_", "_value_", "_for_"
 FIXED_KEY = "num_classes"
 """What the data says is never searched."""
+UNSET: Any = object()
+"""Of what is still to be computed, left as it is, or not there."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,9 @@ class TemplateReader:
         chosen = {k: v for k, v in fitting.items() if (not node.only or k in node.only) and k not in node.without}
         if not fitting:
             self.tree.add(path, f"no option of the family {node.family} fits a {holder}")
-        return Switch(chosen)
+        if node.keep and isinstance(path[-1], int):
+            self.tree.add((*path, "keep"), "the base config has nothing to keep for an element of a list that is new")
+        return Switch({KEPT: Option(UNSET), **chosen} if node.keep else chosen)
 
 
 def with_tuples(value: Any) -> Any:

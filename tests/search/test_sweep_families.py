@@ -3,6 +3,7 @@
 import optuna
 import pytest
 import torch
+from optuna.trial import FixedTrial
 
 from raydet.config import Config, check_config, compat_cfg
 from raydet.datasets import build_dataset
@@ -13,6 +14,10 @@ from raydet.search.draft import merged
 from raydet.search.file import load_sweep
 
 RETINA, FASTER = "demo/nuclei_retinanet", "demo/trees_faster_rcnn"
+POINTS = {
+    "config": {"lr_config": "config"},
+    "poly": {"lr_config": "poly", "lr_config.poly.power": 1.0, "lr_config.poly.warmup_ratio": 0.01},
+}
 FITTING = {
     (RETINA, "model.bbox_head.loss_cls", "classification_losses"): ["focal", "ghm", "cross_entropy"],
     (FASTER, "model.rpn_head.loss_cls", "classification_losses"): ["focal", "cross_entropy"],
@@ -75,3 +80,17 @@ def test_heads_that_learn_qualities_get_their_own_losses(tmp_path):
         drawn = load_sweep(file).space.parameters()
         assert set(drawn["model.bbox_head.loss_cls"].options) == options
         assert set(drawn["model.bbox_head.loss_bbox"].options) == {"iou", "giou", "diou", "ciou"}
+
+
+def test_what_the_base_config_has_is_an_option_that_changes_nothing(tmp_path):
+    file = tmp_path / "kept.yaml"
+    text = "base: {}\nobjective: {{metric: bbox_mAP}}\nspace: {{lr_config: {{family: schedules, only: [poly], {}}}}}\n"
+    file.write_text(text.format(RETINA, "keep: true"))
+    sweep = load_sweep(file)
+    assert list(sweep.space.parameters()["lr_config"].options) == ["config", "poly"]
+    draws = {label: sweep.space.draw(FixedTrial(params), sweep.config) for label, params in POINTS.items()}
+    assert draws["config"].options == {}
+    assert draws["poly"].options["lr_config"]["policy"] == "poly"
+    file.write_text(text.format(RETINA, "keep: true").replace("{family", "[{family").replace("true}", "true}]"))
+    with pytest.raises(ValueError, match=r"kept\.yaml:3:\d+: space\.lr_config\.0\.keep: .* element of a list"):
+        load_sweep(file)

@@ -7,10 +7,13 @@ import pytest
 import yaml
 
 from raydet.config import shipped_root
+from raydet.search.drawing import Drawer
 from raydet.search.dry_run import dry_run
 from raydet.search.families import describe_families, family_names
 from raydet.search.file import load_sweep
+from raydet.search.report.overview import differences_of
 from raydet.search.schema import SCHEMA_FILE, schema
+from raydet.search.study import DrawingStudy
 
 NAMES = sorted(each.stem for each in shipped_root("tuning").glob("*.yaml"))
 
@@ -30,9 +33,10 @@ def test_a_shipped_sweep_draws_sound_configs(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_sweep_begins_with_its_base_config(name):
     sweep = load_sweep(name)
-    drawn = sweep.space.parameters()
-    assert sweep.points
-    assert set(sweep.points[0]) <= set(drawn)
+    study = DrawingStudy(sweep.objectives, sweep.search)
+    first = Drawer(study, sweep.space, sweep.config, sweep.seed, sweep.points).draw(0)
+    assert first.params.keys() == sweep.points[0].keys()
+    assert differences_of(first.options, dict(sweep.config.items())) == {}
 
 
 def test_dry_runs_find_configs_that_cannot_be_built(tmp_path):
