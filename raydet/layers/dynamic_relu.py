@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from raydet.layers.base_module import BaseModule
-from raydet.layers.conv_module import RELU, ConvModule
+from raydet.layers.conv_module import RELU
 from raydet.layers.factory import Cfg
 from raydet.layers.initializers import InitCfg
+from raydet.layers.squeeze_excitation import SELayer
 
 _GATE: Cfg = {"type": "HSigmoid", "bias": 3.0, "divisor": 6.0}
 
 
-class DyReLU(BaseModule):
+class DyReLU(SELayer):
     """The larger of two lines whose slopes and offsets depend on the map's means, per channel (arXiv:2003.10027).
 
     Args:
@@ -26,6 +25,8 @@ class DyReLU(BaseModule):
         init_cfg: how to initialise.
     """
 
+    outputs = 4
+
     def __init__(
         self,
         channels: int,
@@ -34,14 +35,9 @@ class DyReLU(BaseModule):
         act_cfg: Cfg | Sequence[Cfg] = (RELU, _GATE),
         init_cfg: InitCfg = None,
     ) -> None:
-        super().__init__(init_cfg)
-        squeeze, excite = (act_cfg, act_cfg) if isinstance(act_cfg, Mapping) else tuple(act_cfg)
-        hidden = int(channels / ratio)
-        self.conv1 = ConvModule(channels, hidden, 1, conv_cfg=conv_cfg, act_cfg=squeeze)
-        self.conv2 = ConvModule(hidden, 4 * channels, 1, conv_cfg=conv_cfg, act_cfg=excite)
+        super().__init__(channels, ratio, conv_cfg, act_cfg, init_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, C, H, W)` to the same shape."""
-        shares: Tensor = self.conv2(self.conv1(F.adaptive_avg_pool2d(x, 1))) - 0.5
-        slope1, offset1, slope2, offset2 = shares.chunk(4, dim=1)
+        slope1, offset1, slope2, offset2 = (self.of_means(x) - 0.5).chunk(4, dim=1)
         return (x * (2 * slope1 + 1) + offset1).maximum(x * 2 * slope2 + offset2)

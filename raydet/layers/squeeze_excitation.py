@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,6 +25,9 @@ class SELayer(BaseModule):
         init_cfg: how to initialise.
     """
 
+    outputs: ClassVar[int] = 1
+    """Numbers made for each channel."""
+
     def __init__(
         self,
         channels: int,
@@ -36,9 +40,13 @@ class SELayer(BaseModule):
         squeeze, excite = (act_cfg, act_cfg) if isinstance(act_cfg, Mapping) else tuple(act_cfg)
         hidden = int(channels / ratio)
         self.conv1 = ConvModule(channels, hidden, 1, conv_cfg=conv_cfg, act_cfg=squeeze)
-        self.conv2 = ConvModule(hidden, channels, 1, conv_cfg=conv_cfg, act_cfg=excite)
+        self.conv2 = ConvModule(hidden, self.outputs * channels, 1, conv_cfg=conv_cfg, act_cfg=excite)
+
+    def of_means(self, x: Tensor) -> Tensor:
+        """What the network makes of the means of `(N, C, H, W)`: `(N, outputs * C, 1, 1)`."""
+        excited: Tensor = self.conv2(self.conv1(F.adaptive_avg_pool2d(x, 1)))
+        return excited
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale `(N, C, H, W)` channel by channel."""
-        weights: Tensor = self.conv2(self.conv1(F.adaptive_avg_pool2d(x, 1)))
-        return x * weights
+        return x * self.of_means(x)

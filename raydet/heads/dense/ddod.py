@@ -105,7 +105,7 @@ class DDODHead(DenseHead):
     ) -> Any:
         """Match the `priors` of one image with its ground truths, knowing what they predict."""
         mask = inside[image]
-        logits, deltas = (output[role][image] if mask is None else output[role][image, mask] for role in ("cls", "box"))
+        logits, deltas = (output.within(role, image, mask) for role in ("cls", "box"))
         boxes = self.bbox_coder.decode(priors, deltas)
         counts = per_level_counts(output, mask)
         return assigner.assign(priors, counts, truth.boxes, truth.ignored, truth.labels, logits, boxes)

@@ -54,6 +54,10 @@ class DenseOutput:
         """`(P, D)` predictions at flat indices `image * R + prior`."""
         return self.values[role].flatten(0, 1)[index]
 
+    def within(self, role: str, image: int, inside: Tensor | None) -> Tensor:
+        """`(r, D)` predictions of an image at the priors that are `inside` `(R,)`; at all of them when that is None."""
+        return self.values[role][image] if inside is None else self.values[role][image, inside]
+
     def levels(self, index: Tensor | None) -> Tensor:
         """Level of each flat index `image * R + prior`; of all of them in order when `index` is None."""
         per_prior = self.layout.level_of(self.priors.device)

@@ -179,8 +179,7 @@ class TOODHead(AssignedByLevel, AtssLayers, DenseHead):
     ) -> Any:
         if self.starting:
             return super().assign(output, inside, image, priors, truth)
-        mask = inside[image]
-        scores, boxes = (output[role][image] if mask is None else output[role][image, mask] for role in ("cls", "box"))
+        scores, boxes = (output.within(role, image, inside[image]) for role in ("cls", "box"))
         gts = (truth.boxes, truth.ignored, truth.labels)
         return self.alignment_assigner.assign(scores, boxes, priors, *gts, self.alpha, self.beta)
 
