@@ -103,6 +103,13 @@ def _quiet_start() -> None:
     quiet_ray_loggers()
 
 
+def this_node() -> dict[str, str]:
+    """Label selector of the node that this process is on."""
+    import ray
+
+    return {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+
+
 def capacity(labels: Mapping[str, str] | None = None) -> Capacity:
     """What the connected cluster has and may grow to, restricted to running nodes that carry `labels`."""
     import ray

@@ -8,6 +8,7 @@ from typing import Any
 from ray.train import UserCallback
 from ray.train.v2._internal.exceptions import WorkerHealthCheckTimeoutError
 
+from raydet.distributed import reservations
 from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.monitor import Reporter
 from raydet.distributed.storage import RunFolder
@@ -27,6 +28,8 @@ MISTAKES = (
 """Errors that come back when the same program runs again; lost nodes, full disks and broken connections are others."""
 
 
+_NODE_LOSS = 3.0
+"""Seconds until Ray has noticed that the node of lost workers is gone as well."""
 _REPEATED = 3.0
 """While a node goes, Ray tells of the same errors with every poll; new workers take longer to fail."""
 
@@ -40,12 +43,14 @@ class FailureHandler(UserCallback):
         reporter: tells the driver what failed.
         faults: limits and times.
         folder: of the run.
+        elastic: the number of workers follows from the nodes that are there.
     """
 
-    def __init__(self, reporter: Reporter, faults: FaultTolerance, folder: RunFolder) -> None:
+    def __init__(self, reporter: Reporter, faults: FaultTolerance, folder: RunFolder, elastic: bool = False) -> None:
         self._reporter = reporter
         self._faults = faults
         self._folder = folder
+        self._elastic = elastic
         self._restarts = 0
         self._failed = float("-inf")
 
@@ -74,8 +79,11 @@ class FailureHandler(UserCallback):
         self._restarts += 1
         wait = self._faults.wait_before(self._restarts)
         if wait:
-            self._reporter.send("log", f"raydet: failed {self._restarts} times since a checkpoint; waiting {wait:g} s")
+            self._reporter.send("note", f"raydet: failed {self._restarts} times since a checkpoint; waiting {wait:g} s")
             time.sleep(wait)
+        if self._elastic:
+            time.sleep(max(_NODE_LOSS - wait, 0.0))
+            reservations.refresh()
 
     def _save_stacks(self) -> None:
         """Save where a worker that does not answer and the others stand."""
@@ -88,9 +96,9 @@ class FailureHandler(UserCallback):
             signs = newest_group(ray.get(self._reporter.box.signs.remote(), timeout=30))
             place = save_stacks(signs, self._folder, kill=True)
         except (ray.exceptions.RayError, OSError) as error:  # the restart matters more
-            self._reporter.send("log", f"raydet: the stacks could not be saved: {first_line(error)}")
+            self._reporter.send("note", f"raydet: the stacks could not be saved: {first_line(error)}")
         else:
-            self._reporter.send("log", f"raydet: the stacks of all ranks are in {self._folder}/{place}")
+            self._reporter.send("note", f"raydet: the stacks of all ranks are in {self._folder}/{place}")
 
 
 def root_cause(error: BaseException) -> BaseException:

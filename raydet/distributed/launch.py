@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from raydet.distributed import reservations
 from raydet.distributed.failures import FailureHandler, root_cause
 from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.monitor import Monitor, Reporter
@@ -82,7 +83,11 @@ class Launch:
         with environment_defaults(settings), StopOnSignal(watch, self.faults.grace):
             while True:
                 watch.begin()
+                if self.plan.is_elastic:
+                    reservations.refresh()
                 outcome = self._fit(make, monitor)
+                if isinstance(outcome, ControllerLost):
+                    reservations.release(watch.run_id)
                 if not tries.again(outcome):
                     return outcome
                 watch.note(str(outcome), time.time())
@@ -139,7 +144,7 @@ class Launch:
                     controller_failure_limit=self.faults.controller_failure_limit,
                 ),
                 checkpoint_config=CheckpointConfig(num_to_keep=self.num_to_keep),
-                callbacks=[FailureHandler(reporter, self.faults, self.folder)],
+                callbacks=[FailureHandler(reporter, self.faults, self.folder, self.plan.is_elastic)],
                 worker_runtime_env={"env_vars": dict(self.worker_env)} if self.worker_env else None,
                 logging_config=LoggingConfig(log_level=ray_log_level()),
             ),

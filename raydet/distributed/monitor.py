@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from raydet.distributed.cluster import this_node
+
 if TYPE_CHECKING:
     from raydet.distributed.run_record import RunRecord
     from raydet.distributed.signs import Sign
@@ -23,8 +25,8 @@ FIRST_STEP = "first step"
 class Event:
     """One thing told.
 
-    A "log" line, a "phase" by name, the record of a "bad_sample", a "mistake" that ends the run, a "failure" that does
-    not, or what is "told" for the record of the run: a name with its facts.
+    A "log" line of rank 0, a "note" for the user, a "phase" by name, the record of a "bad_sample", a "mistake" that
+    ends the run, a "failure" that does not, or what is "told" for the record of the run: a name with its facts.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class EventBox:
         self._events: list[Event] = []
         self._signs: dict[tuple[str, int], Sign] = {}
         self._order: str | None = None
+        self._ordered: str | None = None
 
     def push(self, events: list[Event]) -> None:
         self._events += events
@@ -50,15 +53,15 @@ class EventBox:
     def sign(self, sign: Sign) -> str | None:
         """Take a sign of life; returns the order that is in force."""
         self._signs[sign.group, sign.rank] = replace(sign, at=time.time())
-        return self._order
+        return self._order if self._ordered in (None, sign.group) else None
 
     def signs(self) -> list[Sign]:
         """The last sign of every worker there was."""
         return list(self._signs.values())
 
-    def order(self, order: str | None) -> None:
-        """Leave an order for all workers; None takes it back."""
-        self._order = order
+    def order(self, order: str | None, group: str | None = None) -> None:
+        """Leave an order for the workers of a group, or for all; None takes it back."""
+        self._order, self._ordered = order, group
 
 
 class Reporter:
@@ -132,7 +135,8 @@ class Monitor:
     ) -> None:
         import ray
 
-        self.box = ray.remote(num_cpus=0)(EventBox).remote()
+        # Elsewhere it could be lost with its node.
+        self.box = ray.remote(num_cpus=0, label_selector=this_node())(EventBox).remote()
         self.bad_samples: list[dict[str, Any]] = []
         self.mistake: tuple[int, BaseException, str] | None = None
         self.watch: Watch | None = None
@@ -187,7 +191,7 @@ class Monitor:
                 self._take(event)
 
     def _take(self, event: Event) -> None:
-        if event.kind == "log" and self._lines:
+        if event.kind == "note" or (event.kind == "log" and self._lines):
             self.say(event.value)
         elif event.kind == "failure":
             self.say(f"raydet: worker failure ({event.value}); going on from the last checkpoint if tries are left")

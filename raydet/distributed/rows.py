@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from raydet.distributed.cluster import this_node
+
 Columns = dict[str, npt.NDArray[Any]]
 Row = dict[str, Any]
 
@@ -225,9 +227,7 @@ class _Window:
 def _nodes(pool: ActorPool) -> dict[str, str] | None:
     """Labels of the nodes that may hold the actors of this process; None for any."""
     if pool.beside:
-        import ray
-
-        return {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+        return this_node()
     return dict(pool.label_selector) if pool.label_selector else None
 
 

@@ -34,6 +34,7 @@ class Sign:
         first: iterations that were done when the group began; None before the first one.
         idle: seconds since it last finished an iteration or asked for a batch.
         at: when the sign was received.
+        run_id: Ray Train's name for the work of the group's controller.
     """
 
     group: str
@@ -46,6 +47,7 @@ class Sign:
     first: int | None = None
     idle: float = 0.0
     at: float = 0.0
+    run_id: str = ""
 
     def silence(self, now: float) -> float:
         """Seconds without progress."""
@@ -103,11 +105,12 @@ def own_sign(environment: Any) -> Sign:
     """The first sign of a worker; every rank calls this."""
     import ray
 
+    from raydet.distributed.reservations import own_run_id
     from raydet.engine.environment import from_rank_0
 
     group, started = from_rank_0(environment, (secrets.token_hex(4), time.time()))
     node = ray.get_runtime_context().get_node_id()
-    return Sign(group, started, environment.rank, environment.world_size, node, os.getpid())
+    return Sign(group, started, environment.rank, environment.world_size, node, os.getpid(), run_id=own_run_id())
 
 
 def newest_group(signs: list[Sign]) -> list[Sign]:

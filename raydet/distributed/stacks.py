@@ -17,6 +17,7 @@ from raydet.distributed.storage import RunFolder
 FOLDER = "hangs"
 _SIGNAL = signal.SIGUSR2
 _PATIENCE = 5.0
+_POLL = 0.01
 
 
 def listen() -> None:
@@ -61,11 +62,15 @@ def save_stacks(signs: Sequence[Sign], folder: RunFolder, kill: bool) -> str:
 
 
 def stacks_of(pids: dict[int, int], kill: bool) -> dict[int, str]:
-    """The stacks of processes of this node by rank; then they are killed if that is asked for."""
-    texts = {rank: _stacks(pid, wake=kill) for rank, pid in pids.items()}
-    for pid in pids.values() if kill else ():
+    """The stacks of processes of this node by rank; then they are killed if that is asked for.
+
+    Stopped ones come last and are killed at once: awake, they train.
+    """
+    ranks = sorted(pids, key=lambda rank: _state(pids[rank]).startswith("T"))
+    texts = {rank: _stacks(pids[rank], wake=kill) for rank in ranks}
+    for rank in reversed(ranks) if kill else ():
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pids[rank], signal.SIGKILL)
     return texts
 
 
@@ -83,7 +88,7 @@ def _stacks(pid: int, wake: bool) -> str:
         before, text = text, file.read_text(errors="replace") if file.exists() else ""
         if text and text == before:  # written to its end
             break
-        time.sleep(0.2)
+        time.sleep(_POLL)
     return f"process {pid}, state {state}\n{text or 'it wrote no stacks'}\n"
 
 

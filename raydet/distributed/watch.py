@@ -80,6 +80,8 @@ class Watch:
         self._hung = ""
         self._looked_for_room = time.monotonic()
         self._had_room = False
+        self._resized = ""
+        self.run_id = ""
 
     def look(self) -> None:
         """Act on what the workers tell."""
@@ -88,6 +90,7 @@ class Watch:
         signs = newest_group(ray.get(self._box.signs.remote(), timeout=30))
         if not signs:
             return
+        self.run_id = signs[0].run_id
         self._account(signs)
         self._look_for_hang(signs)
         if self.stopping:
@@ -147,14 +150,16 @@ class Watch:
 
     def _look_for_room(self, signs: list[Sign]) -> None:
         """Order a checkpoint and new workers when two looks in a row found room for more of them."""
-        if time.monotonic() - self._looked_for_room < self._faults.resize_interval or signs[0].iteration is None:
+        group, world = signs[0].group, signs[0].world_size
+        early = time.monotonic() - self._looked_for_room < self._faults.resize_interval
+        if early or signs[0].iteration is None or group == self._resized:
             return
         self._looked_for_room = time.monotonic()
-        world = signs[0].world_size
         room = int(min(free_slots(self._plan.worker), self._plan.most_workers - world))
         if room > 0 and self._had_room:
             self._say(f"raydet: there is room for {world + room} workers instead of {world}; saving a checkpoint first")
-            self._box.order.remote(RESIZE)
+            self._box.order.remote(RESIZE, group)
+            self._resized = group
         self._had_room = room > 0
 
 

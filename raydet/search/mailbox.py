@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from raydet.distributed.cluster import this_node
 from raydet.search.task import ReportFunction
 
 Report = tuple[int, int, dict[str, float]]
@@ -42,7 +43,7 @@ def relayed(report: ReportFunction) -> Iterator[str]:
     import ray
 
     name = f"raydet_trial_{secrets.token_hex(8)}"
-    box = ray.remote(num_cpus=0)(Mailbox).options(name=name).remote()
+    box = ray.remote(num_cpus=0, label_selector=this_node())(Mailbox).options(name=name).remote()
     thread = threading.Thread(target=_answer_all, args=(box, report), name="raydet-mailbox", daemon=True)
     thread.start()
     try:

@@ -79,7 +79,9 @@ def chaos(tmp_path, coco, request):
     from harness import Chaos
 
     rows = request.config.stash.setdefault(ROWS, [])
-    return Chaos(tmp_path, coco, rows, f"tests/chaos/{request.node.path.name}::{request.node.name}")
+    chaos = Chaos(tmp_path, coco, rows, f"tests/chaos/{request.node.path.name}::{request.node.name}")
+    yield chaos
+    print("\n".join(chaos.lines))  # seen where a test failed
 
 
 @pytest.fixture(scope="module")

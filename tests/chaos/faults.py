@@ -88,6 +88,10 @@ def kill_controller(runner: Any) -> None:
 
 @fault
 def kill_data_actors(runner: Any) -> None:
+    """Once they are up: the worker reads its first batches itself."""
+    end = time.monotonic() + 60
+    while not processes("ray::MapWorker") and time.monotonic() < end:
+        time.sleep(0.5)
     kill_all("ray::MapWorker")
 
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from raydet.distributed.fault_tolerance import FaultTolerance
+from raydet.distributed.monitor import EventBox
 from raydet.distributed.resources import ResourcePlan
 from raydet.distributed.signs import RESIZE, STOP, Sign, newest_group
 from raydet.distributed.watch import Watch
@@ -19,7 +20,7 @@ class Box:
 
     def remote(self, *order):
         if order:
-            self.orders.append(order[0])
+            self.orders.append(order)
         return self.given
 
 
@@ -83,14 +84,14 @@ def test_hang_saves_stacks_once_and_names_the_silent_ranks(box, monkeypatch, on_
 
 
 def test_room_for_more_workers_is_used_when_it_is_seen_twice(box, monkeypatch):
-    rooms = iter([1, 0, 1, 5])
+    rooms = iter([1, 0, 1, 5, 5, 5])
     monkeypatch.setattr("raydet.distributed.watch.free_slots", lambda bundle: next(rooms))
     watch, lines, _ = watch_of(box, most=3, resize_interval=1e-6)
     box.given = [sign(iteration=4, first=0)]
-    for _ in range(4):
+    for _ in range(6):
         time.sleep(0.001)
         watch.look()
-    assert box.orders == [RESIZE]
+    assert box.orders == [(RESIZE, "a")]  # once, since saving a checkpoint takes its time
     assert lines == ["raydet: there is room for 3 workers instead of 1; saving a checkpoint first"]
 
 
@@ -99,4 +100,12 @@ def test_stop_goes_before_everything(box):
     box.given = [sign(iteration=4, first=0)]
     watch.stopping = True
     watch.look()
-    assert box.orders == [STOP]
+    assert box.orders == [(STOP,)]
+
+
+def test_order_for_a_group_is_not_for_the_next_one():
+    box = EventBox()
+    box.order(RESIZE, "a")
+    assert [box.sign(sign()), box.sign(sign("b"))] == [RESIZE, None]
+    box.order(STOP)
+    assert [box.sign(sign()), box.sign(sign("b"))] == [STOP, STOP]
