@@ -28,7 +28,7 @@ from raydet.engine.log_buffer import LogBuffer
 from raydet.engine.logging import get_logger
 from raydet.engine.nan_guard import NanGuard
 from raydet.engine.parallel import call_through, unwrap
-from raydet.engine.random import random_state
+from raydet.engine.rank_state import RankState, load_rank_state, rank_state
 from raydet.engine.split_step import SplitStep
 from raydet.engine.workflow import Workflow
 
@@ -238,8 +238,8 @@ class BaseRunner(HookRegistration):
         if reason is None or self._iter == self._max_iters:
             return
         self.logger.warning(f"{reason}: saving a checkpoint at iteration {self._iter} and ending here")
-        states = self.gather_random_states()
-        self.note_checkpoint(self.save_checkpoint(self.environment.work_dir, FILE, random_states=states))
+        states = self.gather_rank_states()
+        self.note_checkpoint(self.save_checkpoint(self.environment.work_dir, FILE, rank_states=states))
         self._report()
         raise Interrupted(reason, self._iter)
 
@@ -259,9 +259,9 @@ class BaseRunner(HookRegistration):
     def _prepared(self, data_batch: Any) -> Any:
         return pad_to_bucket(to_device(data_batch, self.environment.device), self.bucket)
 
-    def gather_random_states(self) -> list[Any] | None:
-        """States of the random generators of all ranks on rank 0, None elsewhere. Every rank calls this."""
-        return self.environment.gather(random_state())
+    def gather_rank_states(self) -> list[RankState] | None:
+        """What every rank keeps for itself, on rank 0, None elsewhere. Every rank calls this."""
+        return self.environment.gather(rank_state(self.model, self.world_size))
 
     def save_checkpoint(
         self,
@@ -270,7 +270,7 @@ class BaseRunner(HookRegistration):
         save_optimizer: bool = True,
         meta: Mapping[str, Any] | None = None,
         create_symlink: bool = True,
-        random_states: list[Any] | None = None,
+        rank_states: list[RankState] | None = None,
     ) -> Path:
         """Write a checkpoint on rank 0 and return its path.
 
@@ -280,11 +280,11 @@ class BaseRunner(HookRegistration):
             save_optimizer: also save the optimiser.
             meta: more facts to save.
             create_symlink: let `latest.pth` in the folder point to it.
-            random_states: of all ranks; without them a run of several processes cannot be resumed exactly.
+            rank_states: see `gather_rank_states`; without them a run of several processes cannot be resumed exactly.
         """
         path = Path(out_dir, (filename_tmpl or self._template).format(self._number()))
         path = sharding.checkpoint_path(self.model, path)
-        facts = self._facts(meta, random_states) if self.rank == 0 else None
+        facts = self._facts(meta, rank_states) if self.rank == 0 else None
         if sharding.is_sharded(self.model):
             sharding.save_shards(self, path, facts, save_optimizer)
         elif facts is not None:
@@ -294,9 +294,10 @@ class BaseRunner(HookRegistration):
             _point_to(path)
         return path
 
-    def _facts(self, meta: Mapping[str, Any] | None, random_states: list[Any] | None) -> dict[str, Any]:
+    def _facts(self, meta: Mapping[str, Any] | None, rank_states: list[RankState] | None) -> dict[str, Any]:
         """The `meta` of a checkpoint."""
-        state = resume.snapshot(self, random_states or ([random_state()] if self.world_size == 1 else None))
+        alone = [rank_state(self.model, 1)] if self.world_size == 1 else None
+        state = resume.snapshot(self, rank_states or alone)
         facts = {**self.checkpoint_meta, **self.meta, **(meta or {})}
         return {**facts, "epoch": self._epochs_done(), "iter": state["iter"], resume.KEY: state}
 
@@ -419,10 +420,10 @@ class BaseRunner(HookRegistration):
         return state
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        """Put back the logged numbers, the random states and what the model kept at the moment of the checkpoint."""
+        """Put back the logged numbers and what the model and this rank kept at the moment of the checkpoint."""
         self.log_buffer.load_state_dict(state["log_buffer"])
         resume.load_model_state(self, state)
-        resume.load_random_states(self, state)
+        load_rank_state(self, state)
 
     def _finish_iteration(self, state: Mapping[str, Any]) -> None:
         """Let hooks have the rest of the iteration in which the checkpoint was made."""

@@ -1,21 +1,21 @@
-"""The position and the random states of a run: everything beside weights and optimiser that going on exactly needs."""
+"""The position of a run and the states of its parts: what going on exactly needs beside weights and optimiser."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 from raydet.engine.hooks.updater import ValueUpdater
 from raydet.engine.parallel import unwrap
-from raydet.engine.random import load_random_state
+from raydet.engine.rank_state import RankState, columns
 
 VERSION = 1
 KEY = "raydet"
 
 
-def snapshot(runner: Any, random_states: list[Any] | None) -> dict[str, Any]:
+def snapshot(runner: Any, rank_states: Sequence[RankState] | None) -> dict[str, Any]:
     """What `meta["raydet"]` of a checkpoint holds, as plain data and tensors.
 
     In the middle of a stage, the current iteration (epoch) counts as done; `stage` and `after` say which hooks had
@@ -31,7 +31,7 @@ def snapshot(runner: Any, random_states: list[Any] | None) -> dict[str, Any]:
         "after": _name_of(runner.hooks, position) if position is not None else None,
         "world_size": runner.world_size,
         **runner.elastic.state(runner.epoch),
-        "random_states": random_states,
+        **columns(rank_states),
         "model": _state_of(runner.model),
         "hooks": {_name_of(runner.hooks, i): hook.state_dict() for i, hook in _stateful(runner.hooks)},
         "log_buffer": runner.log_buffer.state_dict(),
@@ -56,17 +56,6 @@ def load_model_state(runner: Any, state: Mapping[str, Any]) -> None:
     own, model = state.get("model"), unwrap(runner.model)
     if own and hasattr(model, "load_training_state"):
         model.load_training_state(own)
-
-
-def load_random_states(runner: Any, state: Mapping[str, Any]) -> None:
-    """Put the generators of this rank back."""
-    states = state.get("random_states")
-    if states is not None and len(states) == runner.world_size:
-        load_random_state(states[runner.rank])
-    else:
-        runner.logger.warning(
-            "the checkpoint holds no random states for this number of processes; random draws of the model start anew"
-        )
 
 
 def finish_stage(runner: Any, state: Mapping[str, Any]) -> None:

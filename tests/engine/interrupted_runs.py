@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from resumable import CONFIGS
+from resumable import CONFIGS, RECIPES
 from small_detector import small_config
 
 from raydet.checkpoint import load
@@ -68,11 +68,11 @@ def logged(work_dir: Path) -> dict[tuple[Any, ...], dict[str, Any]]:
 
 
 def assert_same_run(whole: dict[str, Any], resumed: dict[str, Any]) -> None:
-    """Equal weights with their averages, optimiser, random states, hook states and logged numbers, bit by bit."""
+    """Equal weights with their averages, optimiser, states of ranks and hooks, and logged numbers, bit by bit."""
     own = "raydet"
     for part in ("state_dict", "optimizer"):
         assert_identical(whole[part], resumed[part], part)
-    for part in ("epoch", "iter", "batch", "random_states", "hooks", "log_buffer"):
+    for part in ("epoch", "iter", "batch", "random_states", "buffers", "hooks", "log_buffer"):
         assert_identical(without_times(whole["meta"][own][part]), without_times(resumed["meta"][own][part]), part)
 
 
@@ -112,7 +112,7 @@ def one_of_several(rank: int, world_size: int, folder: str, name: str, at: int |
     torch.set_num_threads(1)
     meeting = Path(folder, f"meeting_{at}")
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=world_size)
-    cfg = CONFIGS[name](Path(folder, f"data{rank}"), interval=2, images=4 * world_size)
+    cfg = (CONFIGS | RECIPES)[name](Path(folder, f"data{rank}"), interval=2, images=4 * world_size)
     cfg.data.workers_per_gpu = 1
 
     def go(work: str, config: Config, resume: bool = False) -> None:

@@ -16,7 +16,7 @@ from raydet.checkpoint import load
 
 # The switch to plain images comes at 4.
 POINTS = [("retinanet", 3), ("mask_rcnn", 5), *(("mixed_retinanet", at) for at in (3, 4, 7)), ("yolox", 5), ("ddod", 5)]
-LAST = "iter_8.pth"
+LENGTHS = {**dict.fromkeys(CONFIGS, 8), "yolox_tiny": 24}
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +50,15 @@ def test_runs_have_what_their_names_say(undisturbed: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # half a minute on idle cores
 @pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", LENGTHS)
 def test_resume_after_all_processes_were_killed_ends_bit_identical(name: str, processes: int, tmp_path: Path) -> None:
-    at = random.Random(f"{name} {processes}").randrange(3, 8)
+    at = random.Random(f"{name} {processes}").randrange(3, LENGTHS[name])
+    last = f"iter_{LENGTHS[name]}.pth"
+    print(f"{name}: {processes} processes are killed before iteration {at}")
     with pytest.raises((ProcessExitedException, ProcessRaisedException)):
         torch.multiprocessing.spawn(one_of_several, (processes, str(tmp_path), name, at), nprocs=processes)
-    assert not (tmp_path / "work" / LAST).exists()
+    assert not (tmp_path / "work" / last).exists()
     torch.multiprocessing.spawn(one_of_several, (processes, str(tmp_path), name, None), nprocs=processes)
-    assert_same_run(*(load(tmp_path / work / LAST) for work in ("whole", "work")))
+    assert_same_run(*(load(tmp_path / work / last) for work in ("whole", "work")))
     assert logged(tmp_path / "whole") == logged(tmp_path / "work")
+    assert len([mode for mode, *_ in logged(tmp_path / "work") if mode == "train"]) == LENGTHS[name]

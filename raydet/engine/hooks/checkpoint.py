@@ -73,7 +73,7 @@ class CheckpointHook(CheckpointPlace, Hook):
         path = runner.save_checkpoint(
             self.out_dir,
             save_optimizer=self.save_optimizer,
-            random_states=runner.gather_random_states(),
+            rank_states=runner.gather_rank_states(),
             **arguments,
         )
         runner.note_checkpoint(path)

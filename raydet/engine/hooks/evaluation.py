@@ -136,7 +136,6 @@ class EvalHook(CheckpointPlace, Hook):
         return float(metrics[str(self.key_indicator)])
 
     def _do_evaluate(self, runner: Any) -> None:
-        states = runner.gather_random_states() if self.save_best is not None else None
         share = self._test(runner)
         runner.note_evaluation()
         if runner.environment.rank == 0:
@@ -148,7 +147,7 @@ class EvalHook(CheckpointPlace, Hook):
             placed = from_rank_0(runner.environment, self._place(runner, score))
             if placed is not None:
                 path, dropped = placed
-                self._save_best(runner, path, dropped, states)
+                self._save_best(runner, path, dropped)
 
     def _measure(self, runner: Any, share: list[Any] | None) -> float | None:
         """The number that chooses the best checkpoint, on rank 0."""
@@ -225,8 +224,9 @@ class EvalHook(CheckpointPlace, Hook):
         messages.update(best_score=scores[best[0]], best_ckpt=best[0], best_ckpts={name: scores[name] for name in best})
         return path, [name for name in kept if name not in best]
 
-    def _save_best(self, runner: Any, path: Path, dropped: list[str], states: Any) -> None:
-        runner.save_checkpoint(path.parent, filename_tmpl=path.name, create_symlink=False, random_states=states)
+    def _save_best(self, runner: Any, path: Path, dropped: list[str]) -> None:
+        states = runner.gather_rank_states()
+        runner.save_checkpoint(path.parent, filename_tmpl=path.name, create_symlink=False, rank_states=states)
         if runner.rank != 0:
             return
         if self._store is not None:

@@ -27,8 +27,8 @@ class SeparateEvalHook(EvalHook):
     def _do_evaluate(self, runner: Any) -> None:
         count, unit = self._progress(runner)
         if runner.last_checkpoint is None:
-            states = runner.gather_random_states()
-            runner.note_checkpoint(runner.save_checkpoint(runner.work_dir, random_states=states))
+            states = runner.gather_rank_states()
+            runner.note_checkpoint(runner.save_checkpoint(runner.work_dir, rank_states=states))
         at_end = self.is_last_epoch(runner) if self.by_epoch else self.is_last_iter(runner)
         iterations = runner.iter if self.by_epoch else count
         runner.evaluation_request = {
