@@ -1,6 +1,6 @@
 """Images per second and processor time per image of three ways to feed a detector, on two CPUs.
 
-    python tools/bench_data.py [--rounds 2] [--images 640] [--cases plain mixed] [--out docs/numbers/data_path.csv]
+    python tools/bench_data.py [--rounds 2] [--images 1920] [--cases plain mixed] [--out docs/numbers/data_path.csv]
 
 `loader`: a torch `DataLoader` with raydet's transforms; `ray`: the same through Ray Data actors; `torchvision`: a
 `DataLoader` with torchvision's transforms. "plain" resizes to 1333x800, flips, normalises and pads; "mixed" makes
@@ -8,7 +8,8 @@ Mosaic, MixUp and colour shifts of 640x640. Every run has a process of its own, 
 batches of two; rounds go through the peers in turn. The time is that of the whole process tree, Ray's daemons included.
 raydet sends uint8 and normalises where the model is: figures come without that and, as `cpu_ms_with_normalisation`,
 with it on the training process's CPU; torchvision's loader processes normalise, so that both figures are one.
-Each is taken in the second epoch of its kind, since actors read some two hundred images ahead where a trainer is slow.
+Each is taken in the second epoch of its kind, since actors read some two hundred images ahead where a trainer is slow;
+and an epoch is long, since an actor makes 32 images at a time: those that are half done at its ends blur the figure.
 
 The images are those of `../shared/data/coco_mini` where they are at hand, otherwise the embedded aerial photos.
 """
@@ -160,7 +161,7 @@ def main() -> None:
     """Run the rounds, write the rows and print the ratios of the medians."""
     parser = argparse.ArgumentParser(description="Compare ways to feed a detector.")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--images", type=int, default=640, help="per epoch; raydet reads four, torchvision a half")
+    parser.add_argument("--images", type=int, default=1920, help="per epoch; raydet reads four, torchvision a half")
     parser.add_argument("--cases", nargs="+", choices=SCALES, default=list(SCALES))
     parser.add_argument("--out", type=Path, default=ROOT / "docs/numbers/data_path.csv")
     parser.add_argument("--run", choices=PEERS, help=argparse.SUPPRESS)
