@@ -22,7 +22,7 @@ Row = dict[str, Any]
 FIRST_WINDOW = 128
 WINDOW = 4096
 _REFILL_AT = 32
-SCHEDULER_PAUSE = 0.01
+SCHEDULER_PAUSE = 0.05
 """Seconds."""
 _ERROR = "__error__"
 
@@ -157,7 +157,8 @@ def _raise_if_error(columns: Columns) -> Columns:
 class _Unhurried:
     """Callback of Ray Data's scheduler, which runs in the process that trains and else spins while rows wait there.
 
-    It took two thirds of the speed of training; an actor takes ten times as long as this pause for a row.
+    It took two thirds of the speed of training. An actor takes longer than this pause for a row, and has the next one
+    already.
     """
 
     def before_execution_starts(self, executor: Any) -> None: ...
