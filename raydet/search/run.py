@@ -140,7 +140,7 @@ def run_sweep(
         conductor, watchers = _conduct(sweep, folder, ledger, callbacks)
         watchers.sweep_started(sweep, folder, list(conductor.records.values()))
         with _ended_like_ctrl_c():
-            interrupted = _run(sweep, conductor, function, local, address, say)
+            interrupted = _run(sweep, folder, conductor, function, local, address, say)
         records = [conductor.records[number] for number in sorted(conductor.records)]
         watchers.sweep_ended(records, interrupted)
     finally:
@@ -194,6 +194,7 @@ def _conduct(
 
 def _run(
     sweep: Sweep,
+    folder: Path,
     conductor: Conductor,
     function: TrialFunction | None,
     local: bool,
@@ -209,11 +210,13 @@ def _run(
         return False
     from raydet.distributed.cluster import connected
     from raydet.search.plan import plan_here
+    from raydet.search.succession import take_over
     from raydet.search.tuner import run_with_tune
 
     with connected(address, dashboard=True) as connection:
         plan = plan_here(sweep, connection.alone, training=function is None)
         say(f"sweep {sweep.name}: {plan}")
+        take_over(folder, say)
         runs = function or _ray_trial(sweep, plan)
         run_with_tune(conductor, runs, plan.bundles, plan.concurrent, sweep.trial.max_failures)
     return not conductor.done

@@ -93,6 +93,18 @@ class _NotSaved:
         return {}
 
 
+class _Stretch(Trial):
+    """A trial without what Tune would compare and restore it by, which it would keep of ended ones as well."""
+
+    def update_last_result(self, result: dict[str, Any]) -> None:
+        super().update_last_result(result)
+        self.run_metadata.metric_analysis.clear()
+        self.run_metadata.metric_n_steps.clear()
+
+    def get_json_state(self) -> tuple[str, str]:
+        return "", ""
+
+
 class _Trials(_NotSaved, SearchAlgorithm):
     """Hands out the conductor's trials, at most `concurrent` at a time.
 
@@ -119,7 +131,7 @@ class _Trials(_NotSaved, SearchAlgorithm):
         if task is None:
             return None
         spec = self._experiment.spec
-        return Trial(
+        return _Stretch(
             spec["run"],
             config={TASK: task},
             experiment_tag=f"{task.number}_{task.attempt}",

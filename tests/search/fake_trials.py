@@ -77,6 +77,20 @@ def mortal(task, report):
     return {}
 
 
+def busy(task, report):
+    """Works for a second at each step, and notes which process did when."""
+    notes = Path(task.folder) / "work.txt"
+    notes.parent.mkdir(parents=True, exist_ok=True)
+    for step in range(1, 5):
+        for _ in range(50):
+            with notes.open("a") as file:
+                file.write(f"{os.getpid()} {time.time()}\n")
+            time.sleep(0.02)
+        if not report(step, {"score": float(step)}):
+            return None
+    return {}
+
+
 def fake_sweep(folder, **changes):
     """A sweep of 12 trials with ASHA; `changes` are sections of its file."""
     folder = Path(folder)

@@ -1,6 +1,6 @@
 """A program that runs or resumes a sweep, for tests that kill it.
 
-python sweep_driver.py SWEEP FOLDER [resume]: of a real detector when the sweep is called tiny, else of `slow_hill`.
+python sweep_driver.py SWEEP FOLDER [resume] [local]: the name of the sweep says what its trials do.
 """
 
 import sys
@@ -22,12 +22,14 @@ def slow_hill(task, report):
     return fake_trials.hill(task, slowly)
 
 
+FUNCTIONS = {"tiny": None, "fake": slow_hill, "busy": fake_trials.busy}
+"""None trains a real detector."""
+
 if __name__ == "__main__":
     from ray import cloudpickle
 
     cloudpickle.register_pickle_by_value(fake_trials)
     path, folder, *more = sys.argv[1:]
     sweep = load_sweep(path)
-    function = None if sweep.name == "tiny" else slow_hill
-    result = run_sweep(sweep, folder, resume="resume" in more, local="local" in more, function=function)
+    result = run_sweep(sweep, folder, resume="resume" in more, local="local" in more, function=FUNCTIONS[sweep.name])
     print("interrupted" if result.interrupted else "finished")

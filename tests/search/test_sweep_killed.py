@@ -1,8 +1,10 @@
 """Drivers that are killed with SIGKILL at random moments, or stopped with Ctrl-C, on a cluster of their own."""
 
 import contextlib
+import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,20 +19,21 @@ from fake_trials import course, fake_sweep, hill
 from raydet.search.file import load_sweep
 from raydet.search.ledger import LEDGER, Drawn, Ended, Reported, read_events, read_ledger
 from raydet.search.run import run_sweep
+from raydet.search.succession import DRIVER
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1200)]
 HERE = Path(__file__).parent
 BESIDE = HERE.parent / "distributed"
+sys.path.insert(0, str(BESIDE))
 SEQUENTIAL = {"cpus": 0.5, "concurrent": 1}
 
 
 def driver(sweep, folder, *more):
     """Start the program; it leads a group of processes."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(BESIDE)])}
+    path = os.pathsep.join([str(HERE), str(BESIDE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(HERE / "sweep_driver.py"), str(sweep.file), str(folder), *more]
-    return subprocess.Popen(
-        command, env={**environment, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def lines(folder):
@@ -106,8 +109,47 @@ def test_killed_driver_of_real_trainings_goes_on_to_the_same_trials(tmp_path, wa
     ) == course(whole)
 
 
+@pytest.fixture
+def running_cluster(monkeypatch):
+    """A cluster that outlives the drivers, which join it."""
+    from processes import QUIET, answers, free_port, wait_for
+
+    port, ray = free_port(), shutil.which("ray", path=str(Path(sys.executable).parent))
+    path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [ray, "start", "--head", "--block", "--num-cpus=2", f"--port={port}", "--node-ip-address=127.0.0.1"]
+    command += ["--include-dashboard=false", "--object-store-memory=200000000", "--disable-usage-stats"]
+    process = subprocess.Popen(command, env={**os.environ, **QUIET, "PYTHONPATH": path}, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: answers(port), 240, process)
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+        monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_sweep_that_goes_on_where_its_dead_driver_was_meets_none_of_its_trials(running_cluster, tmp_path):
+    trial = {"cpus": 0.5, "concurrent": 2}
+    sweep = fake_sweep(tmp_path, name="busy", num_trials=4, pruning={}, trial=trial)
+    records = run_with_kills(sweep, tmp_path / "killed", [6, 12])
+    assert [each.state for each in records] == ["complete"] * 4
+    gaps = [gap for each in records for gap in gaps_between_processes(tmp_path / "killed" / each.folder / "work.txt")]
+    assert (tmp_path / "killed" / DRIVER).exists()
+    print("seconds between the last work of one process and the first of the next one:", gaps)
+    assert gaps
+    assert min(gaps) > 0
+
+
+def gaps_between_processes(notes):
+    times = {}
+    for process, moment in (line.split() for line in notes.read_text().splitlines()):
+        times.setdefault(process, []).append(float(moment))
+    spans = sorted((min(each), max(each)) for each in times.values())
+    return [after[0] - before[1] for before, after in itertools.pairwise(spans)]
+
+
 def tiny_sweep(folder, carrier):
-    sys.path.insert(0, str(BESIDE))
     from tiny import tiny_coco, tiny_config
 
     (folder / "data").mkdir()

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import fake_trials
@@ -11,6 +13,7 @@ from fake_trials import course, fake_sweep, hill, moody, mortal
 from raydet.distributed.cluster import connected
 from raydet.search.events import SweepWatcher
 from raydet.search.run import run_sweep
+from raydet.search.succession import DRIVER, take_over
 
 pytestmark = pytest.mark.ray
 RANDOM = {
@@ -99,6 +102,42 @@ def test_trials_of_two_workers_end_when_told_and_leave_nothing_behind(cluster, t
     assert "NonFiniteLossError" in records[1].reason
     assert records[2].state in ("complete", "pruned")
     assert_nothing_is_left_behind()
+
+
+ELSEWHERE = """
+import sys, time, ray
+ray.init(address=sys.argv[1], logging_level="ERROR")
+
+@ray.remote(num_cpus=0)
+class Trial:
+    pass
+
+trial = Trial.remote()
+ray.get(trial.__ray_ready__.remote())
+print(ray.get_runtime_context().get_job_id(), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_sweep_waits_for_the_trials_of_its_earlier_driver(cluster, tmp_path):
+    import ray
+
+    context, said = ray.get_runtime_context(), []
+    take_over(tmp_path, said.append)
+    own = (tmp_path / DRIVER).read_text()
+    command = [sys.executable, "-c", ELSEWHERE, context.gcs_address]
+    other = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        (tmp_path / DRIVER).write_text(own.replace(context.get_job_id(), other.stdout.readline().strip()))
+        with pytest.raises(TimeoutError, match=r"still runs in the Ray job \w+ \(process \d+ on 127"):
+            take_over(tmp_path, said.append, patience=1.0)
+    finally:
+        other.kill()
+        other.wait()
+    take_over(tmp_path, said.append)
+    assert said
+    assert (tmp_path / DRIVER).read_text() == own
 
 
 class CtrlC(SweepWatcher):
