@@ -1,11 +1,11 @@
 """What a sweep costs beside its trainings.
 
-    python -m tools.bench_tune [fake] [ratio] [overhead] [--trials 6] [--rounds 1] [--out docs/numbers/sweep_cost.csv]
+    python -m tools.bench_tune [fake] [ratio] [overhead] [--trials 6] [--rounds 2] [--out docs/numbers/sweep_cost.csv]
 
 fake: 1,000 trials that train nothing: trials per second, and the driver's memory after 200 and after all of them.
 ratio: trials per minute against a `ray.tune.Tuner` written by hand around the same training, on the same cluster, in
 changing order. overhead: seconds per trial of a sweep, Ray's start and the report included, over `raydet train --local`
-of the same config in a process of its own.
+of the same config in a process of its own, with as many threads.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"any of {', '.join(PARTS)}")
     parser.add_argument("--trials", type=int, default=6, help="of each real sweep")
-    parser.add_argument("--rounds", type=int, default=1, help="of ratio and overhead")
+    parser.add_argument("--rounds", type=int, default=2, help="of ratio and overhead")
     parser.add_argument("--out", type=Path, help="write the rows to this file")
     args = parser.parse_args()
     rows = [row for part in args.parts for row in PARTS[part](args)]
@@ -185,7 +185,7 @@ def ratio(args: argparse.Namespace) -> list[Row]:
 
 def overhead(args: argparse.Namespace) -> list[Row]:
     """Seconds of a trial, one at a time, over those of a training alone."""
-    rows = []
+    alone, more = [], []
     for _ in range(args.rounds):
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
@@ -193,15 +193,16 @@ def overhead(args: argparse.Namespace) -> list[Row]:
             options = [f"{key}={value}" for key, value in OPTIONS.items()]
             train = ["train", CONFIG, "--local", "--work-dir", str(folder / "bare"), "--cfg-options", *options]
             tune = ["tune", str(folder / "bench.yaml"), "--storage", scratch, "--set", "trial.concurrent=1"]
-            bare = timed(partial(raydet, train))
-            sweep = timed(partial(raydet, tune))
-        rows.append(row("seconds of a trial over a bare training", sweep / args.trials - bare, f"s; bare {bare:.0f}"))
-    return rows
+            alone.append(timed(partial(raydet, train)))
+            more.append(timed(partial(raydet, tune)) / args.trials - alone[-1])
+    bare = f"s, median; bare {statistics.median(alone):.0f}"
+    return [row("seconds of a trial over a bare training", statistics.median(more), bare)]
 
 
 def raydet(arguments: Sequence[str]) -> None:
-    """Run a command of raydet in a process of its own."""
-    subprocess.run([sys.executable, "-m", "raydet.cli", *arguments], check=True, capture_output=True)
+    """Run a command of raydet in a process of its own, with one thread, as a trial of one CPU has it."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "raydet.cli", *arguments], env=environment, check=True, capture_output=True)
 
 
 PARTS: Mapping[str, Callable[[argparse.Namespace], list[Row]]] = {"fake": fake, "ratio": ratio, "overhead": overhead}
