@@ -48,7 +48,7 @@ def test_runs_have_what_their_names_say(undisturbed: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # half a minute on idle cores
+@pytest.mark.timeout(900)  # half a minute to one on idle cores
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("name", LENGTHS)
 def test_resume_after_all_processes_were_killed_ends_bit_identical(name: str, processes: int, tmp_path: Path) -> None:
