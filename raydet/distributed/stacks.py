@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import os
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +23,15 @@ _POLL = 0.01
 
 
 def listen() -> None:
-    """Let this process write its stacks into a file when it gets a signal, even if it is in an endless operation."""
+    """Let this process write its stacks into a file when it gets a signal, even if it is in an endless operation.
+
+    The thread that calls this is the one that will get the signal, and stand still while it writes.
+    """
+    file = _file_of(os.getpid()).open("w")
+    file.write(f"{threading.get_native_id()}\n")
+    file.flush()
     # Open as long as the process lives; the handler writes to the bare descriptor.
-    faulthandler.register(_SIGNAL, _file_of(os.getpid()).open("w"), all_threads=True, chain=False)
+    faulthandler.register(_SIGNAL, file, all_threads=True, chain=False)
 
 
 def save_stacks(signs: Sequence[Sign], folder: RunFolder, kill: bool) -> str:
@@ -77,7 +85,7 @@ def stacks_of(pids: dict[int, int], kill: bool) -> dict[int, str]:
 def _stacks(pid: int, wake: bool) -> str:
     state, file = _state(pid), _file_of(pid)
     try:
-        os.kill(pid, _SIGNAL)
+        _signal_thread(pid, int(_read(file)[0] or pid))
         if wake:
             os.kill(pid, signal.SIGCONT)
     except ProcessLookupError:
@@ -85,11 +93,23 @@ def _stacks(pid: int, wake: bool) -> str:
     end = time.monotonic() + _PATIENCE
     text = ""
     while time.monotonic() < end:
-        before, text = text, file.read_text(errors="replace") if file.exists() else ""
+        before, text = text, _read(file)[1]
         if text and text == before:  # written to its end
             break
         time.sleep(_POLL)
     return f"process {pid}, state {state}\n{text or 'it wrote no stacks'}\n"
+
+
+def _signal_thread(pid: int, thread: int) -> None:
+    """Ask a thread of a process for the stacks of all; Python itself can only ask a process, which lets any answer."""
+    if ctypes.CDLL(None, use_errno=True).tgkill(pid, thread, _SIGNAL):
+        raise ProcessLookupError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _read(file: Path) -> tuple[str, str]:
+    """The thread that listens, and what was written when it was asked."""
+    thread, _, text = (file.read_text(errors="replace") if file.exists() else "").partition("\n")
+    return thread, text
 
 
 def _state(pid: int) -> str:

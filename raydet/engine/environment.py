@@ -157,6 +157,7 @@ class ProcessGroupEnvironment(LocalEnvironment):
             model,
             device_ids=[self.device] if self.device.type == "cuda" else None,
             broadcast_buffers=False,
+            gradient_as_bucket_view=True,  # gradients are not copied for the exchange
             find_unused_parameters=self.find_unused_parameters,
         )
 

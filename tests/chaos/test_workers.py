@@ -121,8 +121,7 @@ def test_hang_of_one_of_two_workers(cluster, chaos, calm_two, fault):
     assert sorted(stacks) == ["rank_0.txt", "rank_1.txt"]
     waits = ("backward", "reach", "all_reduce", "gather_object")
     assert any(f"in {place}" in stacks["rank_0.txt"] for place in waits), stacks["rank_0.txt"]
-    # A stopped process shows its stacks when it goes on, so that it may be a few lines further.
-    place = "run_training" if fault == "stop_worker" else fault
+    place = "run_training" if fault == "stop_worker" else fault  # until all threads are stopped, this one goes on
     assert f"in {place}" in stacks["rank_1.txt"], stacks["rank_1.txt"]
     assert ("T (stopped)" in stacks["rank_1.txt"]) == (fault == "stop_worker")
     what = "SIGSTOP of" if fault == "stop_worker" else "an endless loop in"

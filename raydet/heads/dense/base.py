@@ -1,4 +1,8 @@
-"""What all dense heads share: towers, predictors, the flat axis R, targets and losses."""
+"""What all dense heads share: towers, predictors, the flat axis R, targets and losses.
+
+Longer than a head should be, since it is what some forty heads need not say: one class, whose methods are the stages of
+a step in their order.
+"""
 
 from __future__ import annotations
 
