@@ -22,7 +22,7 @@ Row = dict[str, Any]
 FIRST_WINDOW = 128
 WINDOW = 4096
 _REFILL_AT = 32
-SCHEDULER_PAUSE = 0.05
+SCHEDULER_PAUSE = 0.01
 """Seconds."""
 _ERROR = "__error__"
 
@@ -42,7 +42,7 @@ class ActorPool:
     size: int = 1
     cpus: float = 1.0
     label_selector: Mapping[str, str] | None = None
-    bytes_in_flight: int = 512 * 1024**2
+    bytes_in_flight: int = 1024**3
     beside: bool = False
 
     def sharing_cpus(self) -> ActorPool:
@@ -157,8 +157,8 @@ def _raise_if_error(columns: Columns) -> Columns:
 class _Unhurried:
     """Callback of Ray Data's scheduler, which runs in the process that trains and else spins while rows wait there.
 
-    It took two thirds of the speed of training. An actor takes longer than this pause for a row, and has the next one
-    already.
+    It took two thirds of the speed of training. With a pause of 50 ms, though, large images come half as fast: few rows
+    of them may be in flight, and each waits for several rounds.
     """
 
     def before_execution_starts(self, executor: Any) -> None: ...
