@@ -102,7 +102,10 @@ def _stacks(pid: int, wake: bool) -> str:
 
 def _signal_thread(pid: int, thread: int) -> None:
     """Ask a thread of a process for the stacks of all; Python itself can only ask a process, which lets any answer."""
-    if ctypes.CDLL(None, use_errno=True).tgkill(pid, thread, _SIGNAL):
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "tgkill"):  # only Linux has it
+        os.kill(pid, _SIGNAL)
+    elif library.tgkill(pid, thread, _SIGNAL):
         raise ProcessLookupError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
