@@ -16,6 +16,7 @@ from raydet.layers import (
     BasicBlock,
     Bottleneck,
     Cfg,
+    ConvNormChain,
     InitCfg,
     ModuleList,
     ResLayer,
@@ -104,12 +105,12 @@ def _exchange(channels: Sequence[int], source: int, target: int, common: Cfg) ->
         return nn.Identity()
     if source > target:
         layers = _conv(channels[source], channels[target], 1, 1, common, relu=False)
-        return nn.Sequential(*layers, nn.Upsample(scale_factor=2 ** (source - target), mode="nearest"))
+        return ConvNormChain(*layers, nn.Upsample(scale_factor=2 ** (source - target), mode="nearest"))
     steps = []
     for step in range(target - source):
         is_last = step == target - source - 1
         outputs = channels[target] if is_last else channels[source]
-        steps.append(nn.Sequential(*_conv(channels[source], outputs, 3, 2, common, relu=not is_last)))
+        steps.append(ConvNormChain(*_conv(channels[source], outputs, 3, 2, common, relu=not is_last)))
     return nn.Sequential(*steps)
 
 
@@ -187,11 +188,11 @@ class HRNet(BaseModule):
             if index < len(channels):
                 changes = channels[index] != outputs
                 conv = _conv(channels[index], outputs, 3, 1, self._common) if changes else [nn.Identity()]
-                layers.append(nn.Sequential(*conv) if changes else conv[0])
+                layers.append(ConvNormChain(*conv) if changes else conv[0])
                 continue
             steps = [channels[-1]] * (index - len(channels) + 1) + [outputs]
             pairs = pairwise(steps)
-            layers.append(nn.Sequential(*(nn.Sequential(*_conv(*pair, 3, 2, self._common)) for pair in pairs)))
+            layers.append(nn.Sequential(*(ConvNormChain(*_conv(*pair, 3, 2, self._common)) for pair in pairs)))
         return ModuleList(layers)
 
     def _make_stage(self, cfg: Mapping[str, Any], channels: Sequence[int], multiscale_output: bool) -> Sequential:

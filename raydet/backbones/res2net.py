@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from raydet.backbones.resnet import ResNet
-from raydet.layers import Bottleneck, InitCfg, MiddleConv, ModuleList, build_norm_layer, deep_stages
+from raydet.layers import Bottleneck, InitCfg, MiddleConv, ModuleList, build_norm_layer, conv_then_norm, deep_stages
 
 
 class Bottle2neck(Bottleneck):
@@ -43,7 +43,7 @@ class Bottle2neck(Bottleneck):
         done: list[Tensor] = []
         for part, conv, norm in zip(slices, self.convs, self.bns, strict=True):
             carried = part if self.opens_stage or not done else part + done[-1]
-            done.append(self.relu(norm(conv(carried.contiguous()))))
+            done.append(self.relu(conv_then_norm(conv, norm, carried.contiguous())))
         return torch.cat([*done, self.pool(last)], dim=1)
 
 

@@ -16,6 +16,7 @@ from raydet.layers import (
     MiddleConv,
     build_conv_layer,
     build_norm_layer,
+    conv_then_norm,
     deep_stages,
 )
 
@@ -78,7 +79,7 @@ class SplitAttentionConv2d(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, in_channels, H, W)` to `(N, channels, h, w)`."""
-        x = self.relu(getattr(self, self.norm0_name)(self.conv(x)))
+        x = self.relu(conv_then_norm(self.conv, getattr(self, self.norm0_name), x))
         splits = x.view(len(x), self.radix, -1, *x.shape[-2:])  # (N, radix, channels, h, w)
         mean = splits.sum(dim=1).mean((-2, -1), keepdim=True)
         hidden = self.relu(getattr(self, self.norm1_name)(self.fc1(mean)))

@@ -13,10 +13,12 @@ from raydet.layers import (
     BaseModule,
     BasicBlock,
     Cfg,
+    ConvNormChain,
     InitCfg,
     ResLayer,
     build_conv_layer,
     build_norm_layer,
+    conv_then_norm,
     freeze,
     hold_batch_norms,
     init_cfg_with_pretrained,
@@ -171,7 +173,7 @@ class ResNet(BaseModule):
     def _make_stem_layer(self, in_channels: int, stem_channels: int) -> None:
         if self.deep_stem:
             half = stem_channels // 2
-            self.stem = nn.Sequential(
+            self.stem = ConvNormChain(
                 *self._stem_part(in_channels, half, stride=2),
                 *self._stem_part(half, half),
                 *self._stem_part(half, stem_channels),
@@ -202,7 +204,7 @@ class ResNet(BaseModule):
         freeze([*stem, *(getattr(self, f"layer{index}") for index in range(1, self.frozen_stages + 1))])
 
     def _stem(self, x: Tensor) -> Tensor:
-        x = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))
+        x = self.stem(x) if self.deep_stem else self.relu(conv_then_norm(self.conv1, self.norm1, x))
         out: Tensor = self.maxpool(x)
         return out
 

@@ -27,6 +27,7 @@ from raydet.layers.factory import (
     build_upsample_layer,
     is_norm,
 )
+from raydet.layers.folding import ConvNormChain, conv_then_norm
 from raydet.layers.freezing import freeze, hold_batch_norms, init_cfg_with_pretrained
 from raydet.layers.generalized_attention import GeneralizedAttention
 from raydet.layers.init_functions import (
@@ -83,6 +84,7 @@ __all__ = [
     "Conv2dRFSearchOp",
     "ConvAWS2d",
     "ConvModule",
+    "ConvNormChain",
     "ConvWS2d",
     "CrissCrossAttention",
     "DarknetBottleneck",
@@ -136,6 +138,7 @@ __all__ = [
     "caffe2_xavier_init",
     "constant_init",
     "conv_norm",
+    "conv_then_norm",
     "deep_stages",
     "drop_path",
     "fit_weights",

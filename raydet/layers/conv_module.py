@@ -18,6 +18,7 @@ from raydet.layers.factory import (
     build_norm_layer,
     build_padding_layer,
 )
+from raydet.layers.folding import conv_then_norm
 from raydet.layers.init_functions import constant_init, kaiming_init
 
 BN: Cfg = {"type": "BN"}
@@ -77,6 +78,7 @@ class ConvModule(nn.Module):
         self.inplace = inplace
         self.with_spectral_norm = with_spectral_norm
         self.order = tuple(order)
+        self._norm_follows = self.order.index("norm") - self.order.index("conv") == 1
         self.with_norm = norm_cfg is not None
         self.with_activation = act_cfg is not None
         self.with_bias = not self.with_norm if bias == "auto" else bool(bias)
@@ -136,11 +138,13 @@ class ConvModule(nn.Module):
 
     def forward(self, x: Tensor, activate: bool = True, norm: bool = True) -> Tensor:
         """Map `(N, in_channels, H, W)` to `(N, out_channels, h, w)`, if wanted without activation or normalisation."""
+        wanted = self.norm if norm else None
         for step in self.order:
             if step == "conv":
-                x = self.conv(self.padding_layer(x) if self.with_explicit_padding else x)
-            elif step == "norm" and norm and self.norm_name is not None:
-                x = getattr(self, self.norm_name)(x)
+                x = self.padding_layer(x) if self.with_explicit_padding else x
+                x = conv_then_norm(self.conv, wanted, x) if wanted is not None and self._norm_follows else self.conv(x)
+            elif step == "norm" and wanted is not None and not self._norm_follows:
+                x = wanted(x)
             elif step == "act" and activate and self.with_activation:
                 x = self.activate(x)
         return x

@@ -10,6 +10,7 @@ from torch import nn
 from raydet.layers.base_module import Sequential
 from raydet.layers.conv_module import BN
 from raydet.layers.factory import Cfg, build_conv_layer, build_norm_layer
+from raydet.layers.folding import ConvNormChain
 from raydet.layers.residual import BasicBlock, Bottleneck
 
 
@@ -65,7 +66,7 @@ def _shortcut(
     if avg_down:
         layers.append(nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False))
     conv = build_conv_layer(conv_cfg, inplanes, outplanes, 1, stride=1 if avg_down else stride, bias=False)
-    return nn.Sequential(*layers, conv, build_norm_layer(norm_cfg, outplanes)[1])
+    return ConvNormChain(*layers, conv, build_norm_layer(norm_cfg, outplanes)[1])
 
 
 RESNET_STAGES: dict[Any, tuple[Any, tuple[int, ...]]] = {

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from raydet.layers.base_module import BaseModule
 from raydet.layers.conv_module import BN
 from raydet.layers.factory import Cfg, build_conv_layer, build_norm_layer, build_plugin_layer
+from raydet.layers.folding import conv_then_norm
 from raydet.layers.initializers import InitCfg
 from raydet.layers.recompute import recompute
 
@@ -30,8 +31,7 @@ def add_conv(block: nn.Module, index: int, conv: nn.Module, norm_cfg: Cfg, chann
 
 def conv_norm(block: nn.Module, index: int, x: Tensor) -> Tensor:
     """Apply `conv<index>` and its normalisation."""
-    out: Tensor = getattr(block, getattr(block, f"norm{index}_name"))(getattr(block, f"conv{index}")(x))
-    return out
+    return conv_then_norm(getattr(block, f"conv{index}"), getattr(block, getattr(block, f"norm{index}_name")), x)
 
 
 class BasicBlock(BaseModule):
