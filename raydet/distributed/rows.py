@@ -19,12 +19,15 @@ from raydet.distributed.cluster import this_node
 Columns = dict[str, npt.NDArray[Any]]
 Row = dict[str, Any]
 
-FIRST_WINDOW = 128
+FIRST_WINDOW = 512
+"""Rows; half a second until Ray Data has been told of them, and enough for the whole of a short run."""
 WINDOW = 4096
 _REFILL_AT = 32
 SCHEDULER_PAUSE = 0.01
 """Seconds."""
 _ERROR = "__error__"
+_FETCHER = "iter_threaded"  # name of the threads in which Ray Data fetches batches; they outlive its iterator a little
+_FETCHER_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True)
@@ -180,16 +183,19 @@ class _Window:
         self._dataset: Any = None
         self._first: list[Columns] = []
         self._error: BaseException | None = None
+        self._fetchers: list[threading.Thread] = []
         self._starter = threading.Thread(target=self._start, args=(worker, arguments, rows, pool), daemon=True)
         self._starter.start()
 
     def _start(self, worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> None:
+        before = set(threading.enumerate())
         try:
             self._dataset = _plan(worker, arguments, rows, pool)
             self._batches = iter(self._dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=2))
             self._first = list(itertools.islice(self._batches, 1))
         except BaseException as error:  # handed to the thread that iterates
             self._error = error
+        self._fetchers = [each for each in set(threading.enumerate()) - before if each.name == _FETCHER]
 
     @property
     def ready(self) -> bool:
@@ -223,6 +229,8 @@ class _Window:
         batches, self._batches, self._first = self._batches, None, []
         if batches is not None:
             getattr(batches, "close", lambda: None)()
+        for fetcher in self._fetchers:  # one that asks a Ray that has been shut down ends the process
+            fetcher.join(_FETCHER_TIMEOUT)
 
 
 def _nodes(pool: ActorPool) -> dict[str, str] | None:
