@@ -94,6 +94,16 @@ def _init(address: str, options: Mapping[str, Any]) -> None:
         raise ConnectionError(explain(error, address)) from error
     if address == "local":
         keep_token_private()  # Ray may just have made it
+        _stop_log_monitor()
+
+
+def _stop_log_monitor() -> None:
+    """End the process that reads the logs of all workers ten times a second, where nobody wants their lines."""
+    from ray._private import worker
+
+    node = getattr(worker, "_global_node", None)
+    if node is not None and not is_verbose() and hasattr(node, "kill_log_monitor"):
+        node.kill_log_monitor(check_alive=False)
 
 
 def _quiet_start() -> None:

@@ -13,7 +13,7 @@ from raydet.distributed.failures import FailureHandler, root_cause
 from raydet.distributed.fault_tolerance import FaultTolerance
 from raydet.distributed.monitor import Monitor, Reporter
 from raydet.distributed.resources import ResourcePlan
-from raydet.distributed.settings import TRAIN_SETTINGS, environment_defaults, ray_log_level
+from raydet.distributed.settings import ALONE_SETTINGS, TRAIN_SETTINGS, environment_defaults, ray_log_level
 from raydet.distributed.signs import PREEMPTION, RESIZE, STOP
 from raydet.distributed.stopping import StopOnSignal, Stopped
 from raydet.distributed.storage import RunFolder
@@ -45,6 +45,7 @@ class Launch:
         num_to_keep: checkpoints kept in the run folder for restarts, None for all.
         label_selector: nodes that may hold workers.
         worker_env: environment variables of the workers.
+        alone: the cluster was started for this run and ends with it.
         advice: what to do after a failure.
     """
 
@@ -55,6 +56,7 @@ class Launch:
     num_to_keep: int | None = 1
     label_selector: dict[str, str] | None = None
     worker_env: Mapping[str, str] = field(default_factory=dict)
+    alone: bool = False
     advice: str = "Its checkpoints are kept; go on with resume=True (--resume) when the cause is gone"
 
     def run(
@@ -79,6 +81,8 @@ class Launch:
         make = functools.partial(self._trainer, function, job, Reporter(monitor.box), validation)
         monitor.watch = watch = Watch(monitor.box, self.faults, self.plan, self.folder, monitor.say, monitor.tell)
         settings = {**TRAIN_SETTINGS, **self.faults.train_settings(self.plan.is_elastic)}
+        if self.alone:
+            settings |= ALONE_SETTINGS
         tries = _Tries(self.faults)
         with environment_defaults(settings), StopOnSignal(watch, self.faults.grace):
             while True:
@@ -118,10 +122,13 @@ class Launch:
         self, function: Callable[[dict[str, Any]], Any], job: dict[str, Any], reporter: Reporter, validation: Any
     ) -> Any:
         from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchConfig, TorchTrainer
+        from ray.train.torch import TorchConfig
 
-        return TorchTrainer(
+        from raydet.distributed.trainer import LeanTrainer
+
+        return LeanTrainer(
             function,
+            alone=self.alone,
             train_loop_config=job,
             validation_config=validation,
             torch_config=TorchConfig(timeout_s=int(self.faults.collective_timeout)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import threading
 import time
@@ -160,9 +161,12 @@ class Monitor:
         ray.kill(self.box)
 
     def _run(self) -> None:
-        while not self._stop.wait(POLL_SECONDS):
+        for number in itertools.count():
+            if self._stop.wait(POLL_SECONDS):
+                break
             self.collect()
-            self._look()
+            if number % 2:  # workers give a sign once a second
+                self._look()
         self.collect()
         self._look()
 

@@ -19,6 +19,11 @@ TRAIN_SETTINGS = {
 }
 """Environment of the driver in a run, with `FaultTolerance.train_settings`; what the user has set already wins."""
 
+ALONE_SETTINGS = {
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody takes the only node away with a notice
+}
+"""More of it for a run on a cluster of its own."""
+
 CLUSTER_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no call home from a training run
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # they would run through the training log

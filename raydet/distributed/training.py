@@ -174,6 +174,7 @@ def _train_on_ray(
         num_to_keep=1 if folder.local is not None else _kept(cfg),
         label_selector=request.workers_on,
         worker_env=worker_environment(cfg, connection.alone),
+        alone=connection.alone,
     )
     counters = RunCounters(folder.name)
     # A program that has its own connection to Ray sees the lines of workers through it.

@@ -45,7 +45,7 @@ class Restart:
 
 
 class Watch:
-    """Looks at the signs of life of one run, twice a second, and orders what has to be done.
+    """Looks at the signs of life of one run, once a second, and orders what has to be done.
 
     Args:
         box: actor that receives the signs.
