@@ -229,8 +229,16 @@ class _Window:
         batches, self._batches, self._first = self._batches, None, []
         if batches is not None:
             getattr(batches, "close", lambda: None)()
-        for fetcher in self._fetchers:  # one that asks a Ray that has been shut down ends the process
-            fetcher.join(_FETCHER_TIMEOUT)
+        if _in_driver():
+            for fetcher in self._fetchers:  # one that asks a Ray that has been shut down ends the process
+                fetcher.join(_FETCHER_TIMEOUT)
+
+
+def _in_driver() -> bool:
+    """Whether this process may disconnect from Ray next; an actor ends with its connection."""
+    import ray
+
+    return ray.is_initialized() and ray.get_runtime_context().get_actor_id() is None
 
 
 def _nodes(pool: ActorPool) -> dict[str, str] | None:
