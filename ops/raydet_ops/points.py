@@ -118,6 +118,8 @@ def point_sample(input: Tensor, points: Tensor, align_corners: bool = False, **k
     """
     check_tensors(input=input, points=points)
     check_shape("input", input, "N", "C", "H", "W")
+    if 0 in input.shape[2:]:
+        raise ValueError(f"input must have pixels to sample, got shape {tuple(input.shape)}")
     if points.ndim not in (3, 4) or points.shape[-1] != 2 or len(points) != len(input):
         wanted = f"({len(input)}, P, 2) or ({len(input)}, h, w, 2)"
         raise ValueError(f"points must be {wanted}, got {tuple(points.shape)}")

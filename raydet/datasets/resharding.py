@@ -49,7 +49,9 @@ def _rest(plan: IndexPlan) -> tuple[np.ndarray, np.ndarray]:
     *earlier, last = plan.cuts
     before = replace(plan, world_size=last.world_size, cuts=tuple(earlier))
     batches = [part.reshape(-1, plan.samples_per_batch) for part in before.parts(plan.cut_epoch)]
-    seen = np.concatenate([each[: last.batch] for each in batches]).reshape(-1)
+    # What stands before the first batch of a plan that was itself cut has no meaning.
+    first, seen = (first_batch(before), _rest(before)[0]) if earlier else (0, np.empty(0, np.int64))
+    seen = np.concatenate([seen, *(each[first : last.batch].reshape(-1) for each in batches)])
     left = np.stack([each[last.batch :] for each in batches], axis=1).reshape(-1)
     if plan.order == "class_aware":  # draws the same image several times an epoch
         return seen, left

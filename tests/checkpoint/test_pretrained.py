@@ -79,4 +79,5 @@ def test_imagenet_weights_give_the_maps_of_torchvision():
     theirs.load_state_dict(torch.load(path, weights_only=True))
     image = torch.linspace(-2, 2, 3 * 96 * 96).view(1, 3, 96, 96)
     with torch.no_grad():
-        assert torch.allclose(model.eval()(image)[0], theirs.eval().features(image), atol=1e-5)
+        # ours folds normalisations, which rounds otherwise; values reach 6
+        torch.testing.assert_close(model.eval()(image)[0], theirs.eval().features(image), rtol=1e-4, atol=1e-4)

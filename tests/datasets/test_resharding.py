@@ -57,6 +57,12 @@ def test_no_sample_is_left_out_and_none_comes_again_but_to_fill_up(data, count, 
     assert len(shown) - count <= filled
 
 
+def test_workers_that_leave_before_their_first_batch_have_seen_nothing():
+    """Their plan may be shorter than the epoch; what fills it up in front is no sample that was shown."""
+    plan = plan_of(26, 1, cuts=[(1, 0), (2, first_batch(plan_of(26, 2, cuts=[(1, 0)])))])
+    assert set(taken(plan, first_batch(plan), plan.num_batches())) == set(range(26))
+
+
 def test_batches_of_the_rest_have_one_group_each_and_epochs_after_it_are_as_ever():
     plan, calm = plan_of(50, 2, cuts=[(3, 2)]), plan_of(50, 2)
     for rank in range(2):
