@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,10 @@ from raydet.datasets import (
 from raydet.datasets.multi_image import skipped_types
 from raydet.distributed.rows import ActorPool, Columns, Row, RowStream
 from raydet.distributed.sharing import ArrayStore, unpack
+
+ROWS_AHEAD = 8
+"""Rows of each actor that may be finished and wait: enough to work on without pause, and not all that memory holds,
+which small images would have actors read for minutes beside a trainer that takes their processor."""
 
 Records = Sequence[Mapping[str, Any]]
 Position = tuple[int, int]
@@ -85,6 +90,7 @@ class StreamCarrier:
         self._skipped: tuple[Any, ...] = ()
         self._read_meanwhile = read_meanwhile
         self._meanwhile: BatchReader | None = None
+        self._bytes_per_sample = 0  # of the batch read last; 0 before
         self.num_read_meanwhile = 0
 
     def __len__(self) -> int:
@@ -112,7 +118,16 @@ class StreamCarrier:
 
     def _read_here(self, reader: BatchReader, position: Position) -> dict[str, Any]:
         self.num_read_meanwhile += 1
-        return reader(self.plan.draws(position[0], self._rank, position[1]))
+        batch = reader(self.plan.draws(position[0], self._rank, position[1]))
+        self._bytes_per_sample = _num_bytes(batch) // self.plan.samples_per_batch
+        return batch
+
+    def _fitting_pool(self, samples_per_row: int) -> ActorPool:
+        """The pool with as many bytes in flight as its actors need for images of the size that was read last."""
+        if not self._bytes_per_sample:
+            return self._pool
+        needed = ROWS_AHEAD * self._pool.size * samples_per_row * self._bytes_per_sample
+        return replace(self._pool, bytes_in_flight=min(needed, self._pool.bytes_in_flight))
 
     def _stands_at(self, epoch: int, start: int) -> bool:
         """Whether the stream gives this batch next, from the data set as it is now."""
@@ -142,7 +157,8 @@ class StreamCarrier:
         # Held here, so that an actor that is started again finds it.
         self._reader = ray.put(self._arrays.pack(reader))
         self._arrays.adopt(self.dataset)
-        self._stream = RowStream(_Reader, (self._reader,), self._rows(epoch, start, length), self._pool)
+        pool = self._fitting_pool(length * self.plan.samples_per_batch)
+        self._stream = RowStream(_Reader, (self._reader,), self._rows(epoch, start, length), pool)
         self._batches = itertools.chain.from_iterable(map(_open, self._stream))
         self._meanwhile = reader if self._read_meanwhile else None
         self._next, self._skipped = (epoch, start), skipped_types(self.dataset)
@@ -186,6 +202,15 @@ def _row_lengths(limit: int) -> Iterator[int]:
         yield length
         length *= 2
     yield from itertools.repeat(limit)
+
+
+def _num_bytes(batch: Any) -> int:
+    """Bytes of the tensors and arrays in a batch."""
+    if isinstance(batch, Mapping):
+        return sum(map(_num_bytes, batch.values()))
+    if isinstance(batch, (list, tuple)):
+        return sum(map(_num_bytes, batch))
+    return int(getattr(batch, "nbytes", 0))
 
 
 class _Reader:
