@@ -28,6 +28,9 @@ ROWS_AHEAD = 8
 """Rows of each actor that may be finished and wait: enough to work on without pause, and not all that memory holds,
 which small images would have actors read for minutes beside a trainer that takes their processor."""
 
+LEAST_BYTES = 2**26
+"""In flight, however small images are: Ray Data does not know the size of a row before it has one."""
+
 Records = Sequence[Mapping[str, Any]]
 Position = tuple[int, int]
 """Epoch and batch."""
@@ -127,7 +130,7 @@ class StreamCarrier:
         if not self._bytes_per_sample:
             return self._pool
         needed = ROWS_AHEAD * self._pool.size * samples_per_row * self._bytes_per_sample
-        return replace(self._pool, bytes_in_flight=min(needed, self._pool.bytes_in_flight))
+        return replace(self._pool, bytes_in_flight=min(max(needed, LEAST_BYTES), self._pool.bytes_in_flight))
 
     def _stands_at(self, epoch: int, start: int) -> bool:
         """Whether the stream gives this batch next, from the data set as it is now."""
