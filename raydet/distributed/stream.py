@@ -24,7 +24,7 @@ from raydet.datasets.multi_image import skipped_types
 from raydet.distributed.rows import ActorPool, Columns, Row, RowStream
 from raydet.distributed.sharing import ArrayStore, unpack
 
-ROWS_AHEAD = 16
+ROWS_AHEAD = 8
 """Rows of each actor that may be finished and wait: enough to work on without pause, and not all that memory holds,
 which small images would have actors read for minutes beside a trainer that takes their processor."""
 

@@ -120,6 +120,7 @@ def _test_on_ray(
         use_gpu="GPU" in plan.worker,
         faults=request.faults,
         label_selector=request.workers_on,
+        alone=connection.alone,
         advice="Run the test again when the cause is gone",
     )
     try:

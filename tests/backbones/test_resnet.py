@@ -159,6 +159,5 @@ def test_weights_of_torchvision_fit_and_give_the_same_maps(depth):
         x = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(IMAGE))))
         expected = [x := getattr(theirs, f"layer{index}")(x) for index in range(1, 5)]
         for mine, other in zip(ours(IMAGE), expected, strict=True):
-            torch.testing.assert_close(
-                mine, other, rtol=1e-4, atol=1e-4
-            )  # ours folds normalisations, which rounds otherwise
+            # ours folds normalisations, which rounds otherwise
+            torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
