@@ -96,7 +96,10 @@ class LoaderCarrier:
         self.reader = BatchReader(self.dataset, self._bad_samples, self._defer_normalization)
         self._post = SlabPost()
         workers = self._num_workers
-        send: Callable[[Any], Any] = SlabWriter(self._post, self._prefetch + 2) if workers else _unchanged
+        send: Callable[[Any], Any] = _unchanged
+        if workers:
+            send = SlabWriter(self._post, self._prefetch + 2)
+            self.reader.empty = send.empty
         self._loader: DataLoader[Any] | None = DataLoader(
             self.reader,  # type: ignore[arg-type]
             sampler=self._cursor,

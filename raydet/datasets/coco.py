@@ -156,8 +156,8 @@ class CocoDataset(CustomDataset):
         """Annotation of one image.
 
         Returns:
-            `bboxes` `(G, 4)` float32, `labels` `(G,)` int64, `bboxes_ignore` `(I, 4)` (crowds), `masks` (G COCO
-            segmentations) and `seg_map`, the name of the semantic map.
+            `bboxes` `(G, 4)` float32, `labels` `(G,)` int64, `bboxes_ignore` `(I, 4)` (crowds), `masks` (a
+            sequence of G COCO segmentations) and `seg_map`, the name of the semantic map.
         """
         table, rows = self._table, self._rows(idx)
         kept = np.flatnonzero(self._labels[rows] >= 0) + rows.start
@@ -168,7 +168,7 @@ class CocoDataset(CustomDataset):
             "bboxes": self._xyxy(objects),
             "labels": self._labels[objects].astype(np.int64),
             "bboxes_ignore": self._xyxy(kept[crowd]),
-            "masks": [table.segmentations[i] for i in objects],
+            "masks": table.segmentations.copy_of(objects),  # read by those that want masks
             "seg_map": name.rsplit(".", 1)[0] + self.seg_suffix,
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,16 @@ from torch import Tensor
 from raydet.structures import DataContainer
 
 Batch = dict[str, Any]
+Empty = Callable[[Sequence[int], torch.dtype], Tensor]
+"""Makes a contiguous tensor of a shape and a type, with whatever in it."""
 
 
-def collate(samples: Sequence[Mapping[str, Any]]) -> Batch:
+def new_memory(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """The `Empty` that asks the system."""
+    return torch.empty(tuple(shape), dtype=dtype)
+
+
+def collate(samples: Sequence[Mapping[str, Any]], empty: Empty = new_memory) -> Batch:
     """Join the samples of a batch.
 
     Fields in a stacking `DataContainer`, and bare tensors, become one tensor padded at the right and the bottom; other
@@ -22,6 +29,7 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> Batch:
 
     Args:
         samples: what the pipeline ends with, all with the same fields.
+        empty: makes the tensors that samples are stacked in.
 
     Returns:
         `img` `(N, C, H, W)`, `img_metas` a list of N dicts, `gt_bboxes` a list of N tensors, ...
@@ -32,30 +40,36 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> Batch:
     for sample in samples:
         if set(sample) != set(keys):
             raise ValueError(f"the samples of a batch have different fields: {sorted(keys)} and {sorted(sample)}")
-    return {key: _join([sample[key] for sample in samples], key) for key in keys}
+    return {key: _join([sample[key] for sample in samples], key, empty) for key in keys}
 
 
-def _join(values: list[Any], key: str) -> Any:
+def _join(values: list[Any], key: str, empty: Empty) -> Any:
     first = values[0]
     if isinstance(first, DataContainer):
         if first.stack and not first.cpu_only:
-            return stack([each.data for each in values], first.padding_value, first.pad_dims, key)
+            return stack([each.data for each in values], first.padding_value, first.pad_dims, key, empty)
         return [each.data for each in values]
     if isinstance(first, list):
         lengths = {len(each) for each in values}
         if len(lengths) > 1:
             raise ValueError(f"{key}: the samples of a batch have {sorted(lengths)} augmentations")
-        return [_join(list(entries), key) for entries in zip(*values, strict=True)]
+        return [_join(list(entries), key, empty) for entries in zip(*values, strict=True)]
     if isinstance(first, np.ndarray):
         values = [torch.from_numpy(each) for each in values]
     if isinstance(values[0], Tensor):
-        return stack(values, 0, 2 if values[0].dim() >= 3 else None, key)
+        return stack(values, 0, 2 if values[0].dim() >= 3 else None, key, empty)
     if isinstance(first, (bool, int, float)):
         return torch.tensor(values)
     return values
 
 
-def stack(tensors: Sequence[Tensor], padding_value: float, pad_dims: int | None, key: str = "field") -> Tensor:
+def stack(
+    tensors: Sequence[Tensor],
+    padding_value: float,
+    pad_dims: int | None,
+    key: str = "field",
+    empty: Empty = new_memory,
+) -> Tensor:
     """Stack tensors after padding their last `pad_dims` dimensions to the largest.
 
     Images that lie in memory pixel by pixel stay so (`torch.channels_last`): that is one straight copy.
@@ -70,7 +84,7 @@ def stack(tensors: Sequence[Tensor], padding_value: float, pad_dims: int | None,
         shapes = [tuple(each.shape) for each in tensors]
         raise ValueError(f"{key}: cannot stack shapes {shapes}; only the last {padded} dimensions may differ")
     shape = [max(sizes) for sizes in zip(*(each.shape for each in tensors), strict=True)]
-    batch = _empty_like(first, [len(tensors), *shape])
+    batch = _like(first, [len(tensors), *shape], empty)
     for row, each in zip(batch, tensors, strict=True):
         if list(each.shape) != shape:
             row.fill_(padding_value)
@@ -78,8 +92,9 @@ def stack(tensors: Sequence[Tensor], padding_value: float, pad_dims: int | None,
     return batch
 
 
-def _empty_like(tensor: Tensor, shape: list[int]) -> Tensor:
+def _like(tensor: Tensor, shape: Sequence[int], empty: Empty) -> Tensor:
     by_pixel = tensor.dim() == 3 and tensor.shape[0] > 1 and not tensor.is_contiguous() and tensor.stride(0) == 1
-    return torch.empty(
-        shape, dtype=tensor.dtype, memory_format=torch.channels_last if by_pixel else torch.contiguous_format
-    )
+    if not by_pixel:
+        return empty(shape, tensor.dtype)
+    images, channels, height, width = shape
+    return empty((images, height, width, channels), tensor.dtype).permute(0, 3, 1, 2)

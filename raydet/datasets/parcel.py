@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
+from raydet.datasets.collate import new_memory
 from raydet.datasets.pixels import NORM_SPEC
 from raydet.datasets.wire import Columns, pack, unpack
 
@@ -18,11 +21,17 @@ _ALIGNMENT = 64
 _SPARE = 1.25  # batches differ in size
 
 
+def address_of(array: np.ndarray) -> int:
+    """Where in memory an array begins."""
+    return int(array.__array_interface__["data"][0])
+
+
 class Parcel:
     """A packed batch, ready to be written into a buffer of `size` bytes.
 
     Args:
         batch: from `collate`.
+        place: address of the buffer where it is known; a column that lies there stays there.
 
     Attributes:
         size: bytes.
@@ -32,8 +41,9 @@ class Parcel:
         TypeError: the batch holds something that has no place in columns.
     """
 
-    def __init__(self, batch: Mapping[str, Any]) -> None:
-        self._columns = pack(batch)
+    def __init__(self, batch: Mapping[str, Any], place: int | None = None) -> None:
+        columns = pack(batch)
+        self._columns = dict(sorted(columns.items(), key=lambda column: address_of(column[1]) != place))
         self._spans: dict[str, Span] = {}
         self.size = 0
         for name, column in self._columns.items():
@@ -44,7 +54,8 @@ class Parcel:
     def write(self, buffer: np.ndarray) -> None:
         """Copy the batch into `buffer`, `(size or more,)` uint8."""
         for name, target in _views(buffer, self._spans).items():
-            target[:] = self._columns[name]
+            if address_of(target) != address_of(self._columns[name]):
+                target[:] = self._columns[name]
 
 
 class Container:
@@ -56,6 +67,17 @@ class Container:
 
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)
+        self._end = 0
+        self._lent = False
+
+    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+        """An `Empty` for the batch that comes next: its images are stacked where they are going to lie."""
+        if self._lent:  # there is one such place
+            return new_memory(shape, dtype)
+        size = math.prod(shape) * dtype.itemsize
+        self._lent = True
+        self._grow(self._end + size)
+        return torch.from_numpy(self._memory[self._end : self._end + size]).view(dtype).view(tuple(shape))
 
     def fill(self, batches: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, list[Entry]]:
         """The memory with the batches in it, good until the next call, and the index that `unload` needs.
@@ -64,20 +86,20 @@ class Container:
             TypeError: a batch holds something that has no place in columns.
         """
         index: list[Entry] = []
-        end = 0
+        self._end, self._lent = 0, False
         for batch in batches:
-            parcel = Parcel(batch)
-            start, end = end, end + parcel.size
-            self._grow(end, start)
-            parcel.write(self._memory[start:end])
+            parcel = Parcel(batch, address_of(self._memory[self._end :]))
+            self._grow(self._end + parcel.size)
+            parcel.write(self._memory[self._end :])
+            self._end, self._lent = self._end + parcel.size, False
             index.append(parcel.entry)
-        return self._memory[:end], index
+        return self._memory[: self._end], index
 
-    def _grow(self, size: int, kept: int) -> None:
+    def _grow(self, size: int) -> None:
         if len(self._memory) >= size:
             return
         memory = np.empty(int(size * _SPARE), np.uint8)
-        memory[:kept] = self._memory[:kept]
+        memory[: self._end] = self._memory[: self._end]
         self._memory = memory
 
 

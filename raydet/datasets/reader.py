@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from raydet.datasets.bad_samples import BAD_SAMPLES, BadSamplePolicy, describe, placeholder_of
-from raydet.datasets.collate import Batch, collate
+from raydet.datasets.collate import Batch, Empty, collate, new_memory
 from raydet.datasets.device import without_normalization
 from raydet.datasets.order import flags_of
 from raydet.datasets.pixels import NORM_SPEC
@@ -26,7 +26,12 @@ class BatchReader:
         dataset: a map-style data set.
         policy: what to do with samples that cannot be read.
         defer_normalization: leave images uint8 where the pipeline allows it; the batch then carries a `NormSpec`.
+
+    Attributes:
+        empty: makes the tensors that images are stacked in.
     """
+
+    empty: Empty = staticmethod(new_memory)
 
     def __init__(self, dataset: Any, policy: BadSamplePolicy | None = None, defer_normalization: bool = True) -> None:
         self.policy = policy or BadSamplePolicy()
@@ -41,7 +46,7 @@ class BatchReader:
             BadSampleError: a sample cannot be read and the policy is "fail".
         """
         bad: list[dict[str, Any]] = []
-        batch = collate([self._sample(Draw(*draw), bad) for draw in draws])
+        batch = collate([self._sample(Draw(*draw), bad) for draw in draws], self.empty)
         if self.norm_spec is not None:
             batch[NORM_SPEC] = self.norm_spec
         if bad:

@@ -7,7 +7,8 @@ the training process copies it out and sets the slab free; both know its pages f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,10 +17,12 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 from torch.utils.data._utils.pin_memory import pin_memory
 
-from raydet.datasets.parcel import Entry, Parcel, read_parcel
+from raydet.datasets.collate import new_memory
+from raydet.datasets.parcel import Entry, Parcel, address_of, read_parcel
 
 _HEADER = 64  # bytes; the first one says whether the slab is taken
 _SPARE = 1.25  # batches differ in size
+_NO_SLAB = torch.empty(0, dtype=torch.uint8)
 
 
 class SlabPost:
@@ -49,30 +52,55 @@ class SlabWriter:
 
     def __init__(self, post: SlabPost, count: int) -> None:
         self._post = id(post)
-        self._slabs: list[Tensor] = [torch.empty(0, dtype=torch.uint8)] * count
+        self._slabs: list[Tensor] = [_NO_SLAB] * count
+        self._unsent: set[int] = set()  # whose memory the training process has not seen
+        self._lent: int | None = None
+
+    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """An `Empty` for the batch that comes next: its images are stacked in the slab that it will be in."""
+        number = self._free()
+        if self._lent is not None or number is None:
+            return new_memory(shape, dtype)
+        self._lent = number
+        size = math.prod(shape) * dtype.itemsize
+        self._grow(number, size + _HEADER)
+        return self._slabs[number][_HEADER : _HEADER + size].view(dtype).view(tuple(shape))
 
     def __call__(self, batch: Mapping[str, Any]) -> Any:
-        worker = get_worker_info()
-        number = next((i for i, slab in enumerate(self._slabs) if not len(slab) or not slab[0]), None)
-        if worker is None or number is None:
-            return batch
+        worker, number = get_worker_info(), self._free()
+        lent, self._lent = self._lent, None
         try:
-            parcel = Parcel(batch)
+            parcel = Parcel(batch, None if number is None else self._place(number))
         except TypeError:  # a field of a user's own that torch may know how to send
+            parcel = None
+        if worker is None or number is None or parcel is None:
+            if lent is not None:  # the batch keeps it
+                self._slabs[lent] = _NO_SLAB
             return batch
-        memory = self._grown(number, parcel.size + _HEADER)
+        self._grow(number, parcel.size + _HEADER)
         slab = self._slabs[number]
         parcel.write(slab.numpy()[_HEADER:])
         slab[0] = 1
+        memory = slab if number in self._unsent else None
+        self._unsent.discard(number)
         return FilledSlab(self._post, worker.id, number, memory, parcel.entry)
 
-    def _grown(self, number: int, size: int) -> Tensor | None:
-        """New memory for a slab that is too small."""
-        if len(self._slabs[number]) >= size:
+    def _free(self) -> int | None:
+        """A slab that the training process is done with."""
+        if get_worker_info() is None:
             return None
+        return next((i for i, slab in enumerate(self._slabs) if not len(slab) or not slab[0]), None)
+
+    def _place(self, number: int) -> int:
+        return address_of(self._slabs[number].numpy()[_HEADER:])
+
+    def _grow(self, number: int, size: int) -> None:
+        """Take new memory for a slab that is too small."""
+        if len(self._slabs[number]) >= size:
+            return
         memory: Tensor = torch.zeros(int(size * _SPARE), dtype=torch.uint8)
         self._slabs[number] = memory.share_memory_()  # type: ignore[no-untyped-call]
-        return memory
+        self._unsent.add(number)
 
 
 class FilledSlab:

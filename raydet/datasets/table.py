@@ -53,6 +53,11 @@ class PackedRecords(Sequence[Any]):
         text = self.text(index)
         return json.loads(text) if text else None
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def text(self, index: int) -> bytes:
         """The JSON of one record."""
         numbers = range(len(self)) if self._order is None else self._order
@@ -66,6 +71,10 @@ class PackedRecords(Sequence[Any]):
         chosen = np.asarray(indices, np.int64)
         taken._order = narrowed(chosen if self._order is None else self._order[chosen])
         return taken
+
+    def copy_of(self, indices: Iterable[int]) -> PackedRecords:
+        """The records at `indices` in memory of their own, for what is copied or sent away."""
+        return PackedRecords.of_json([self.text(index) for index in indices])
 
 
 @dataclass(frozen=True)

@@ -78,12 +78,13 @@ def quiet_ray_loggers() -> None:
 
 
 def quiet_ray_data() -> None:
-    """Switch off the progress bars and summaries of Ray Data in this process, and keep the order of rows."""
+    """Switch off the progress bars, summaries and memory profiles of Ray Data, and keep the order of rows."""
     import ray.data
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.enable_auto_log_stats = False
+    context.memory_usage_poll_interval_s = None  # else every row has a thread that looks
     context.execution_options.preserve_order = True
     quiet_ray_loggers()

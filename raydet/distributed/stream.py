@@ -21,7 +21,8 @@ from raydet.datasets import (
     unload,
 )
 from raydet.datasets.multi_image import skipped_types
-from raydet.distributed.rows import ActorPool, Columns, Row, RowStream
+from raydet.distributed.blocks import Columns, Row
+from raydet.distributed.rows import ActorPool, RowStream
 from raydet.distributed.sharing import ArrayStore, unpack
 
 ROWS_AHEAD = 8
@@ -184,7 +185,7 @@ class StreamCarrier:
                 return
             draws = [self.plan.draws(each, self._rank, batch) for each, batch in run]
             yield {
-                "positions": np.array(run, np.int64),
+                "positions": np.array(run, np.int64).reshape(-1),
                 "sizes": np.array([len(each) for each in draws], np.int64),
                 "draws": np.array(list(itertools.chain.from_iterable(draws)), np.uint64),
             }
@@ -227,6 +228,7 @@ class _Reader:
         cv2.setNumThreads(0)
         self._reader: BatchReader = unpack(ray.get(reader))
         self._container = Container()
+        self._reader.empty = self._container.empty
 
     def __call__(self, row: Row) -> Columns:
         draws = [Draw(int(index), int(seed)) for index, seed in row["draws"]]
@@ -236,7 +238,7 @@ class _Reader:
             self._reader(draws[start:end]) for start, end in zip([0, *ends], ends, strict=False)
         )
         index = np.frombuffer(json.dumps(entries).encode(), np.uint8)
-        return {"positions": row["positions"].reshape(-1), "index": index, "payload": payload}
+        return {"positions": row["positions"], "index": index, "payload": payload}
 
 
 def _open(columns: Columns) -> Iterator[tuple[Position, dict[str, Any]]]:

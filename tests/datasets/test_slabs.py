@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from raydet.datasets import Container, IndexPlan, LoaderCarrier, unload
+from raydet.datasets import Container, IndexPlan, LoaderCarrier, collate, slabs, unload
 from raydet.datasets.multi_image import MultiImageMixDataset
+from raydet.structures import DataContainer
 
 BATCHES = [
     {"img": torch.arange(24, dtype=torch.uint8).view(1, 2, 3, 4), "gt_labels": [torch.tensor([1, 2]), torch.zeros(0)]},
@@ -93,3 +96,46 @@ def test_transform_that_is_switched_off_stays_off_from_the_next_epoch_on(make_co
 
 def widths(dataset: Any) -> set[int]:
     return {info["width"] for info in dataset.data_infos}
+
+
+def stacked(values, empty, key="img"):
+    """A batch of images `(3, 4, 5)` as the pipelines leave them, one of each value."""
+    images = [torch.full((4, 5, 3), value, dtype=torch.uint8).permute(2, 0, 1) for value in values]
+    return collate([{"name": "x", key: DataContainer(image, stack=True)} for image in images], empty)
+
+
+def test_images_are_stacked_where_they_travel() -> None:
+    container = Container()
+    buffer, index = container.fill(stacked([n, n + 1], container.empty) for n in range(0, 20, 2))
+    batches = list(unload(buffer, index))
+    assert [batch["img"][:, 2, 3, 4].tolist() for batch in batches] == [[n, n + 1] for n in range(0, 20, 2)]
+    seen = []
+
+    def watched():
+        seen.append(stacked([7], container.empty))
+        yield seen[0]
+
+    buffer, _ = container.fill(watched())
+    assert np.shares_memory(seen[0]["img"].numpy(), buffer)
+    assert buffer[:60].tolist() == [7] * 60
+
+
+def test_second_stacked_field_of_a_batch_does_not_cover_the_first() -> None:
+    container = Container()
+
+    def batches():
+        for n in range(5):
+            yield {**stacked([n, n], container.empty, "gt_semantic_seg"), **stacked([n + 50] * 2, container.empty)}
+
+    for n, batch in enumerate(unload(*container.fill(batches()))):
+        assert (batch["gt_semantic_seg"] == n).all()
+        assert (batch["img"] == n + 50).all()
+
+
+def test_slab_of_a_batch_that_cannot_travel_in_it_is_not_used_again(monkeypatch) -> None:
+    monkeypatch.setattr(slabs, "get_worker_info", lambda: SimpleNamespace(id=0))
+    writer = slabs.SlabWriter(slabs.SlabPost(), 1)
+    odd = writer({**stacked([1], writer.empty), "own": Odd()})
+    filled = writer(stacked([2], writer.empty))
+    assert isinstance(filled, slabs.FilledSlab)
+    assert (odd["img"] == 1).all()
