@@ -8,8 +8,9 @@ Mosaic, MixUp and colour shifts of 640x640. Every run has a process of its own, 
 batches of two; rounds go through the peers in turn. The time is that of the whole process tree, Ray's daemons included.
 raydet sends uint8 and normalises where the model is: figures come without that and, as `cpu_ms_with_normalisation`,
 with it on the training process's CPU; torchvision's loader processes normalise, so that both figures are one.
-Each is taken in the second epoch of its kind, since actors read some two hundred images ahead where a trainer is slow;
-and an epoch is long, since an actor makes 32 images at a time: those that are half done at its ends blur the figure.
+Each is taken after an epoch of its kind, since actors read some four hundred images ahead where a trainer is slow, and
+two at the beginning, in which the pages of the object store are new; and an epoch is long, since an actor makes up to
+64 images at a time: those that are half done at its ends blur the figure.
 
 The images are those of `../shared/data/coco_mini` where they are at hand, otherwise the embedded aerial photos.
 """
@@ -90,12 +91,12 @@ def run_carrier(case: str, images: int, make: Callable[[Any, Any], Any]) -> dict
     batches = carrier.iterate(0)
     next(batches)
     first = time.monotonic() - start
-    for _ in batches:
+    for _ in itertools.chain(batches, carrier.iterate(1)):
         pass
-    plain = measure(carrier.iterate(1), lambda batch: None, 4)
-    for batch in carrier.iterate(2):
+    plain = measure(carrier.iterate(2), lambda batch: None, 4)
+    for batch in carrier.iterate(3):
         to_device(batch, "cpu")
-    normalised = measure(carrier.iterate(3), lambda batch: to_device(batch, "cpu"), 4)
+    normalised = measure(carrier.iterate(4), lambda batch: to_device(batch, "cpu"), 4)
     carrier.close()
     with_it = {f"{name}_with_normalisation": value for name, value in normalised.items()}
     return {**plain, **with_it, "first_batch_s": first}
@@ -108,22 +109,18 @@ def run_loader(case: str, images: int) -> dict[str, float]:
 
 
 def run_ray(case: str, images: int) -> dict[str, float]:
-    import ray
-
+    """On a cluster as `raydet train` starts it."""
+    from raydet.distributed.cluster import connected
     from raydet.distributed.rows import ActorPool
-    from raydet.distributed.settings import CLUSTER_SETTINGS
     from raydet.distributed.stream import StreamCarrier
 
     start = time.monotonic()
-    settings = {**CLUSTER_SETTINGS, "RAY_raylet_start_wait_time_s": "180", "RAY_AUTH_MODE": "disabled"}
-    os.environ.update(settings)  # here as in a worker, which has them from the cluster
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    started = time.monotonic() - start
-    pool = ActorPool(size=2)
-    # The stream goes on after the epochs that count, so that it reads ahead at their ends as at their beginnings.
-    options: dict[str, Any] = {"pool": pool, "epochs": 6, "read_meanwhile": True}
-    result = run_carrier(case, images, lambda dataset, plan: StreamCarrier(dataset, plan, **options))
-    ray.shutdown()
+    with connected("local"):
+        started = time.monotonic() - start
+        pool = ActorPool(size=2)
+        # The stream goes on after the epochs that count, so that it reads ahead at their ends as at their beginnings.
+        options: dict[str, Any] = {"pool": pool, "epochs": 7, "read_meanwhile": True}
+        result = run_carrier(case, images, lambda dataset, plan: StreamCarrier(dataset, plan, **options))
     return {**result, "ray_start_s": started}
 
 
@@ -161,7 +158,7 @@ def main() -> None:
     """Run the rounds, write the rows and print the ratios of the medians."""
     parser = argparse.ArgumentParser(description="Compare ways to feed a detector.")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--images", type=int, default=1920, help="per epoch; raydet reads four, torchvision a half")
+    parser.add_argument("--images", type=int, default=1920, help="per epoch; raydet reads five, torchvision a half")
     parser.add_argument("--cases", nargs="+", choices=SCALES, default=list(SCALES))
     parser.add_argument("--out", type=Path, default=ROOT / "docs/numbers/data_path.csv")
     parser.add_argument("--run", choices=PEERS, help=argparse.SUPPRESS)

@@ -14,7 +14,7 @@ from raydet.distributed.autoscaler import has_autoscaler
 from raydet.distributed.resources import Capacity, NodeGroup
 from raydet.distributed.settings import (
     CLUSTER_SETTINGS,
-    LOOPBACK_SETTINGS,
+    OWN_CLUSTER_SETTINGS,
     environment_defaults,
     is_verbose,
     quiet_ray_loggers,
@@ -73,7 +73,7 @@ def _loopback() -> Iterator[None]:
     from ray._private import ray_constants
 
     before = ray_constants.ENABLE_RAY_CLUSTER
-    with environment_defaults(LOOPBACK_SETTINGS):
+    with environment_defaults(OWN_CLUSTER_SETTINGS):
         # Ray reads the variable once, when it is imported.
         ray_constants.ENABLE_RAY_CLUSTER = os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] not in ("0", "false")
         try:

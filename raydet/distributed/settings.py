@@ -43,6 +43,12 @@ LOOPBACK_SETTINGS = {
 }
 """Environment of a cluster of one machine and one run: nobody else needs to reach it."""
 
+OWN_CLUSTER_SETTINGS = {
+    **LOOPBACK_SETTINGS,
+    "RAY_enable_metrics_collection": "0",  # nobody comes for what its processes would gather about themselves
+}
+"""Environment of the cluster that a program starts for itself and that ends with it."""
+
 VERBOSE_VARIABLE = "RAYDET_VERBOSE"
 """Set to 1 (`--verbose`) it lets Ray say all that it has to say."""
 

@@ -36,12 +36,15 @@ Records = Sequence[Mapping[str, Any]]
 Position = tuple[int, int]
 """Epoch and batch."""
 
-SAMPLES_PER_ROW = 32
-"""Ray Data takes about ten milliseconds of processor time for a row, as much as two images, so a row holds several
-batches; samples that travel as float32 are four times as large, so that a quarter of them makes a row."""
+SAMPLES_PER_ROW = 64
+"""At most. Ray Data takes some ten milliseconds of processor time for a row, as much as two images, and a few rounds of
+its scheduler, so a row holds several batches."""
 
-BYTES_IN_FLIGHT_PER_SAMPLE = 2**24
-"""A few times an image of 1333x800: where fewer bytes may be in flight, rows are shorter, so that all actors work."""
+LEAST_ROWS = 4
+"""Rows of each actor that fit in flight: where its bytes are too few for that, rows are shorter, so that all work."""
+
+USUAL_BYTES = 3 * 1333 * 800
+"""Of a sample, where none has been read yet; pixels that travel as float32 are four times as large."""
 
 
 class StreamCarrier:
@@ -126,6 +129,12 @@ class StreamCarrier:
         self._bytes_per_sample = _num_bytes(batch) // self.plan.samples_per_batch
         return batch
 
+    def _row_length(self, reader: BatchReader) -> int:
+        """Batches."""
+        sample = self._bytes_per_sample or USUAL_BYTES * (1 if reader.norm_spec else 4)
+        samples = min(SAMPLES_PER_ROW, self._pool.bytes_in_flight // (LEAST_ROWS * self._pool.size * sample))
+        return max(1, samples // self.plan.samples_per_batch)
+
     def _fitting_pool(self, samples_per_row: int) -> ActorPool:
         """The pool with as many bytes in flight as its actors need for images of the size that was read last."""
         if not self._bytes_per_sample:
@@ -156,8 +165,7 @@ class StreamCarrier:
             return
         self.close()
         reader = self._new_reader()
-        samples = min(SAMPLES_PER_ROW, self._pool.bytes_in_flight // BYTES_IN_FLIGHT_PER_SAMPLE)
-        length = max(1, samples // (1 if reader.norm_spec else 4) // self.plan.samples_per_batch)
+        length = self._row_length(reader)
         # Held here, so that an actor that is started again finds it.
         self._reader = ray.put(self._arrays.pack(reader))
         self._arrays.adopt(self.dataset)

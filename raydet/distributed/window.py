@@ -16,6 +16,7 @@ import numpy as np
 
 from raydet.distributed.blocks import Columns, Row, block_of, columns_in, item_of, row_in
 from raydet.distributed.cluster import this_node
+from raydet.distributed.settings import quiet_ray_data, quiet_ray_loggers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +39,7 @@ class _Guard:
     """
 
     def __init__(self, worker: type, arguments: tuple[Any, ...]) -> None:
+        quiet_ray_loggers()  # Ray Data writes a line to its log about every row
         self._error: Exception | None = None
         try:
             self._worker = worker(*arguments)
@@ -229,8 +231,6 @@ def _nodes(pool: ActorPool) -> dict[str, str] | None:
 def _plan(worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> Any:
     """The Ray data set whose batches are the results of the rows."""
     import ray.data
-
-    from raydet.distributed.settings import quiet_ray_data
 
     quiet_ray_data()
     # one row a block: `map` would copy what comes back, `map_batches` takes it as it is

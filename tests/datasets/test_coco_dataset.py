@@ -41,6 +41,13 @@ def test_coco_annotation_separates_crowds(make_coco) -> None:
     assert info["seg_map"] == "6.png"
 
 
+def test_coco_masks_of_one_image_travel_without_those_of_others(make_coco) -> None:
+    dataset = make_coco()
+    masks = [dataset.get_ann_info(idx)["masks"] for idx in range(len(dataset))]
+    assert sum(each._bytes.nbytes for each in masks) <= dataset._table.segmentations._bytes.nbytes
+    assert pickle.loads(pickle.dumps(masks[4])) == list(masks[4])
+
+
 def test_coco_category_ids_are_those_of_all_annotations(make_coco) -> None:
     assert make_coco().get_cat_ids(4) == [7, 3, 7, 3, 7]
 
