@@ -154,11 +154,11 @@ class Window:
             return None
 
     def close(self) -> None:
-        """Stop the actors."""
+        """Stop the actors; what they have begun they end first, since Ray announces the failure of killed ones."""
         self._starter.join()
         self._first = []
         if self._executor is not None:
-            self._executor.shutdown(force=True)
+            self._executor.shutdown(force=False)
         if self._blocks is not None:
             self._blocks.close()
 

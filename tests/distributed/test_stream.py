@@ -108,13 +108,28 @@ def test_scheduler_rests_while_finished_rows_wait(ray_cluster, monkeypatch):
     stream.close()
 
 
-def test_closed_stream_leaves_no_thread_behind(ray_cluster):
-    before = set(threading.enumerate())
-    stream = RowStream(Counting, (10,), counting(50), SMALL)
+def free_cpus(at_least, patience=20):
+    import ray
+
+    end = time.monotonic() + patience
+    while ray.available_resources().get("CPU", 0) < at_least and time.monotonic() < end:
+        time.sleep(0.1)
+    return ray.available_resources().get("CPU", 0)
+
+
+def test_closed_stream_leaves_no_thread_and_no_actor_behind(ray_cluster):
+    import ray
+
+    cpus = free_cpus(ray.cluster_resources()["CPU"])
+    threads = set(threading.enumerate())
+    pool = ActorPool(size=1, cpus=0.5, bytes_in_flight=20 * 1024**2)
+    stream = RowStream(Counting, (4 * 1024**2,), counting(200), pool)
     next(iter(stream))
+    time.sleep(1)  # the actor waits with a finished row for somebody to take it
+    assert ray.available_resources()["CPU"] < cpus
     stream.close()
-    fetchers = [each for each in set(threading.enumerate()) - before if "_fetch" in each.name]
-    assert not fetchers
+    assert not [each for each in set(threading.enumerate()) - threads if "_fetch" in each.name]
+    assert free_cpus(cpus) >= cpus
 
 
 @pytest.mark.parametrize(("size", "samples"), [(2**10, 64), (2**23, 16), (2**28, 1)])
