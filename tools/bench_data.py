@@ -8,9 +8,10 @@ Mosaic, MixUp and colour shifts of 640x640. Every run has a process of its own, 
 batches of two; rounds go through the peers in turn. The time is that of the whole process tree, Ray's daemons included.
 raydet sends uint8 and normalises where the model is: figures come without that and, as `cpu_ms_with_normalisation`,
 with it on the training process's CPU; torchvision's loader processes normalise, so that both figures are one.
-Each is taken after an epoch of its kind, since actors read some four hundred images ahead where a trainer is slow, and
-after half a minute: the pages of the object store are new until then. And an epoch is long, since an actor makes up to
-64 images at a time: those that are half done at its ends blur the figure.
+Each is taken after so many images of its kind, since actors read some four hundred ahead where a trainer is slow, and
+after half a minute: the pages of the object store are new until then. An actor makes up to 64 images at a time. So a
+figure begins and ends where a batch had to be waited for: elsewhere, a row that is all but made counts as images of the
+one side and as time of the other, and at the same places of every run.
 
 The images are those of `../shared/data/coco_mini` where they are at hand, otherwise the embedded aerial photos.
 """
@@ -27,6 +28,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,10 @@ MIXED = [
 SCALES = {"plain": (1333, 800), "mixed": (640, 640)}
 TRAINER_THREADS = 1
 WARM_UP = 30.0
+WAITED = 0.01
+"""Seconds after which a batch was not at hand when it was asked for."""
+PATIENCE = 256
+"""Images until any batch will do: where normalising takes longest, none is waited for."""
 
 
 def section(case: str) -> dict[str, Any]:
@@ -67,44 +73,56 @@ def section(case: str) -> dict[str, Any]:
     return loading if case == "plain" else {"type": "MultiImageMixDataset", "dataset": loading, "pipeline": MIXED}
 
 
-def exhaust(batches: Iterator[Any]) -> None:
-    for _ in batches:
-        pass
+def measure(batches: Iterator[Any], use: Callable[[Any], Any], images: int) -> dict[str, float]:
+    """Rates over the next `images` images, between two batches that had to be waited for."""
+    start = arrival(batches, use, 0)
+    end = arrival(batches, use, images)
+    return {
+        "images_per_s": end.images / (end.seconds - start.seconds),
+        "cpu_ms": (end.cpu_seconds - start.cpu_seconds) / end.images * 1000,
+    }
 
 
-def measure(batches: Iterator[Any], use: Callable[[Any], Any], warm_up: int) -> dict[str, float]:
-    """Rates from the `warm_up`-th batch on."""
+@dataclass(frozen=True)
+class Arrival:
+    """The moment at which a batch came, the processor time until then and the images taken, its own included."""
+
+    seconds: float
+    cpu_seconds: float
+    images: int
+
+
+def arrival(batches: Iterator[Any], use: Callable[[Any], Any], images: int) -> Arrival:
+    """Take batches until there were so many images and then one had to be waited for."""
     from tools.process_tree import cpu_seconds
 
-    images = 0
-    for number, batch in enumerate(batches):
-        if number == warm_up:
-            start, used, images = time.monotonic(), cpu_seconds(), 0
+    taken = 0
+    while True:
+        asked, enough = time.monotonic(), taken >= images
+        batch = next(batches)
+        now = time.monotonic()
+        taken += len(batch[1] if isinstance(batch, tuple) else batch["img_metas"])
+        if enough and (now - asked > WAITED or taken >= images + PATIENCE):
+            return Arrival(now, cpu_seconds(), taken)
         use(batch)
-        images += len(batch[1] if isinstance(batch, tuple) else batch["img_metas"])
-    seconds, used = time.monotonic() - start, cpu_seconds() - used
-    return {"images_per_s": images / seconds, "cpu_ms": used / images * 1000}
 
 
 def run_carrier(case: str, images: int, make: Callable[[Any, Any], Any]) -> dict[str, float]:
-    """Epochs without and with normalisation through a carrier."""
+    """Images without and with normalisation through a carrier."""
     from raydet.datasets import IndexPlan, RepeatDataset, build_dataset, to_device
 
     dataset = build_dataset(section(case))
     repeated = RepeatDataset(dataset, -(-images // len(dataset)))
     start = time.monotonic()
     carrier = make(repeated, IndexPlan.of(repeated, 2, seed=0))
-    batches = carrier.iterate(0)
+    batches = itertools.chain.from_iterable(map(carrier.iterate, itertools.count()))
     next(batches)
     first = time.monotonic() - start
-    epochs = itertools.count(1)
-    exhaust(batches)
     while time.monotonic() < start + WARM_UP:
-        exhaust(carrier.iterate(next(epochs)))
-    plain = measure(carrier.iterate(next(epochs)), lambda batch: None, 4)
-    for batch in carrier.iterate(next(epochs)):
-        to_device(batch, "cpu")
-    normalised = measure(carrier.iterate(next(epochs)), lambda batch: to_device(batch, "cpu"), 4)
+        next(batches)
+    plain = measure(batches, lambda batch: None, images)
+    arrival(batches, lambda batch: to_device(batch, "cpu"), images)
+    normalised = measure(batches, lambda batch: to_device(batch, "cpu"), images)
     carrier.close()
     with_it = {f"{name}_with_normalisation": value for name, value in normalised.items()}
     return {**plain, **with_it, "first_batch_s": first}
@@ -141,12 +159,13 @@ def run_torchvision(case: str, images: int) -> dict[str, float]:
     dataset = build_dataset(section("plain"))
     peer = TorchvisionDataset(dataset, case == "mixed", SCALES[case])
     start = time.monotonic()
-    sampler = RandomSampler(peer, replacement=True, num_samples=images // 2)
+    sampler = RandomSampler(peer, replacement=True, num_samples=2 * images)  # more than are taken
     loader = DataLoader(peer, 2, sampler=sampler, num_workers=2, collate_fn=collate, prefetch_factor=2)
     batches = iter(loader)
     next(batches)
     first = time.monotonic() - start
-    result = measure(batches, lambda batch: None, 8)
+    arrival(batches, lambda batch: None, 16)
+    result = measure(batches, lambda batch: None, images // 2)
     with_it = {f"{name}_with_normalisation": value for name, value in result.items()}
     return {**result, **with_it, "first_batch_s": first}
 
@@ -166,10 +185,9 @@ def main() -> None:
     """Run the rounds, write the rows and print the ratios of the medians."""
     parser = argparse.ArgumentParser(description="Compare ways to feed a detector.")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument(
-        "--images", type=int, default=1920, help="per epoch; raydet reads three or more, torchvision a half"
-    )
+    parser.add_argument("--images", type=int, default=1920, help="per figure; torchvision reads half of them")
     parser.add_argument("--cases", nargs="+", choices=SCALES, default=list(SCALES))
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--out", type=Path, default=ROOT / "docs/numbers/data_path.csv")
     parser.add_argument("--run", choices=PEERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -178,7 +196,7 @@ def main() -> None:
         print(json.dumps(globals()[f"run_{args.run}"](args.cases[0], args.images)))
         return
     rows = []
-    for number, case, peer in itertools.product(range(args.rounds), args.cases, PEERS):
+    for number, case, peer in itertools.product(range(args.rounds), args.cases, args.peers):
         figures = {name: round(value, 3) for name, value in in_own_process(peer, case, args.images).items()}
         rows.append({"case": case, "round": number, "peer": peer, **figures})
         print(rows[-1], flush=True)
@@ -208,6 +226,8 @@ def print_ratios(rows: list[dict[str, Any]], case: str) -> None:
     def median(peer: str, name: str) -> float:
         return float(statistics.median(row[name] for row in rows if row["peer"] == peer))
 
+    if {row["peer"] for row in rows} != set(PEERS):
+        return
     for name in ("cpu_ms", "cpu_ms_with_normalisation"):
         ours, theirs, streamed = (median(peer, name) for peer in ("loader", "torchvision", "ray"))
         print(f"{case} {name}: torchvision / loader {theirs / ours:.2f}, loader / ray {ours / streamed:.2f}")

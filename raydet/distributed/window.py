@@ -30,6 +30,7 @@ FETCHED_AHEAD = 2
 """Blocks that are brought to this node before their turn."""
 _ERROR = "__error__"
 _PATIENCE = 2.0
+_MOMENT = 0.05
 
 
 class _Guard:
@@ -118,7 +119,9 @@ class Window:
 
     def _start(self, worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> None:
         try:
-            bundles, _, self._executor = _plan(worker, arguments, rows, pool)._execute_to_iterator(False)
+            plan = _plan(worker, arguments, rows, pool)
+            self._executor = plan._create_executor()  # known before it runs, so that it can be stopped at any time
+            bundles = plan._execute_dag(self._executor)
             self._executor.set_external_consumer_bytes(0)  # somebody takes what is finished, in his own time
             self._blocks = FetchedAhead(entry.ref for bundle in bundles for entry in bundle.blocks)
             _HUNGRY[self._executor] = self._blocks.hungry
@@ -155,12 +158,17 @@ class Window:
 
     def close(self) -> None:
         """Stop the actors; what they have begun they end first, since Ray announces the failure of killed ones."""
-        self._starter.join()
+        while self._starter.is_alive():  # it may wait for actors that nobody has room for
+            self._shut_down()  # without effect before the execution has begun
+            self._starter.join(_MOMENT)
+        self._shut_down()
         self._first = []
-        if self._executor is not None:
-            self._executor.shutdown(force=False)
         if self._blocks is not None:
             self._blocks.close()
+
+    def _shut_down(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(force=False)
 
 
 class FetchedAhead:

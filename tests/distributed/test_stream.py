@@ -132,6 +132,18 @@ def test_closed_stream_leaves_no_thread_and_no_actor_behind(ray_cluster):
     assert free_cpus(cpus) >= cpus
 
 
+def test_stream_closes_while_its_actors_wait_for_room(ray_cluster):
+    import ray
+
+    stream = RowStream(Counting, (10,), counting(4), ActorPool(size=1, cpus=ray.cluster_resources()["CPU"] + 1))
+    time.sleep(1)
+    assert not stream.ready
+    closing = threading.Thread(target=stream.close, daemon=True)
+    closing.start()
+    closing.join(20)
+    assert not closing.is_alive()
+
+
 @pytest.mark.parametrize(("size", "samples"), [(2**10, 64), (2**23, 16), (2**28, 1)])
 def test_rows_are_short_enough_for_four_of_each_actor_in_flight(dataset, size, samples):
     carrier = StreamCarrier(dataset, IndexPlan.of(dataset, 1), pool=ActorPool(size=2))
