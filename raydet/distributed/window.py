@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import pickle
 import threading
@@ -110,6 +111,7 @@ class Window:
 
     def __init__(self, worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> None:
         self.size = len(rows)
+        self._given = 0
         self._executor: Any = None
         self._blocks: FetchedAhead | None = None
         self._first: list[Columns] = []
@@ -139,13 +141,12 @@ class Window:
         if self._error is not None:
             raise self._error
         assert self._blocks is not None
-        count = 0
         for columns in itertools.chain(self._first, map(columns_in, self._blocks)):
-            count += 1
+            self._given += 1
             yield _raise_if_error(columns)
         self.close()
-        if count != self.size:
-            raise RuntimeError(f"Ray Data returned {count} of {self.size} rows")
+        if self._given != self.size:
+            raise RuntimeError(f"Ray Data returned {self._given} of {self.size} rows")
 
     def bytes_in_flight(self) -> int | None:
         """Bytes of rows that are finished and not fetched yet; None when Ray Data does not tell."""
@@ -165,6 +166,9 @@ class Window:
         self._first = []
         if self._blocks is not None:
             self._blocks.close()
+        self._executor = None
+        if self._given < self.size:
+            gc.collect()  # executors hold themselves, and the actors of tasks that were under way
 
     def _shut_down(self) -> None:
         if self._executor is not None:
@@ -227,6 +231,7 @@ class FetchedAhead:
         self._closed = True
         self._places.release()
         self._thread.join(_PATIENCE)
+        self._references = iter(())  # they hold the execution
 
 
 def _nodes(pool: ActorPool) -> dict[str, str] | None:

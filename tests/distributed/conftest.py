@@ -30,6 +30,18 @@ def ray_cluster():
         ray.shutdown()
 
 
+@pytest.fixture(autouse=True)
+def cpus_come_back(request):
+    """A test that keeps some fails itself, instead of a later one that waits for them."""
+    yield
+    if "ray_cluster" in request.fixturenames:
+        import ray
+        from processes import free_cpus
+
+        cpus = ray.cluster_resources()["CPU"]
+        assert free_cpus(cpus, patience=60) >= cpus
+
+
 @pytest.fixture(scope="session")
 def coco(tmp_path_factory):
     """A tiny COCO set of 24 generated images: the paths of its annotation file and of its image folder."""

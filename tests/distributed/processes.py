@@ -28,3 +28,13 @@ def free_port():
 def answers(port):
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_cpus(at_least, patience=20):
+    """CPUs that the cluster has left, as soon as they are so many or patience, in seconds, ends."""
+    import ray
+
+    end = time.monotonic() + patience
+    while ray.available_resources().get("CPU", 0) < at_least and time.monotonic() < end:
+        time.sleep(0.1)
+    return ray.available_resources().get("CPU", 0)

@@ -1,13 +1,16 @@
 """Batches through Ray Data: order, equality with the other carrier, bounds, errors."""
 
+import gc
 import itertools
 import shutil
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 import torch
+from processes import free_cpus
 from ray_workers import Counting
 
 from raydet.datasets import BadSamplePolicy, IndexPlan, LoaderCarrier, build_dataset
@@ -108,15 +111,6 @@ def test_scheduler_rests_while_finished_rows_wait(ray_cluster, monkeypatch):
     stream.close()
 
 
-def free_cpus(at_least, patience=20):
-    import ray
-
-    end = time.monotonic() + patience
-    while ray.available_resources().get("CPU", 0) < at_least and time.monotonic() < end:
-        time.sleep(0.1)
-    return ray.available_resources().get("CPU", 0)
-
-
 def test_closed_stream_leaves_no_thread_and_no_actor_behind(ray_cluster):
     import ray
 
@@ -130,6 +124,19 @@ def test_closed_stream_leaves_no_thread_and_no_actor_behind(ray_cluster):
     stream.close()
     assert not [each for each in set(threading.enumerate()) - threads if "_fetch" in each.name]
     assert free_cpus(cpus) >= cpus
+
+
+def test_stream_closed_amid_the_work_keeps_nothing_that_holds_actors(ray_cluster):
+    stream = RowStream(Counting, (4 * 1024**2,), counting(200), SMALL)
+    reading = iter(stream)
+    next(reading)
+    executor = weakref.ref(stream._first._executor)
+    gc.disable()  # as good as off in a process of many objects
+    try:
+        stream.close()
+        assert executor() is None
+    finally:
+        gc.enable()
 
 
 def test_stream_closes_while_its_actors_wait_for_room(ray_cluster):
