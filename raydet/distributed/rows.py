@@ -42,10 +42,10 @@ class ActorPool:
 class RowStream:
     """Rows that a pool of actors turns into columns, one block each, in order.
 
-    Ray Data starts actors and an executor for every execution and takes about a millisecond to be told of each row, so
-    rows go in windows: a short first one, to have the first result soon, then long ones. A new window is opened
-    while the last rows of the old one are on their way; the first begins when the stream is made. A stream closed
-    before its end stops its actors.
+    Ray Data starts actors and an executor for every execution and takes one or two milliseconds to be told of each row,
+    so rows go in windows: a short first one, to have the first result soon, then long ones. In the middle of a window
+    Ray Data is told of the next, whose actors start while the last rows are on their way; the first begins when the
+    stream is made. A stream closed before its end stops its actors.
 
     Args:
         worker: class whose instances are called with a row and return columns.
@@ -61,6 +61,8 @@ class RowStream:
         self._windows = _window_sizes()
         self._open: list[Window] = []
         self._first = self._next_window()
+        if self._first is not None:
+            self._first.begin()
 
     @property
     def ready(self) -> bool:
@@ -71,9 +73,12 @@ class RowStream:
         window = self._first
         while window is not None:
             following: Window | None = None
+            refill = max(window.size - _REFILL_AT, 0)
             for number, columns in enumerate(window):
-                if number == max(window.size - _REFILL_AT, 0):
+                if number == refill // 2:
                     following = self._next_window()
+                if number == refill and following is not None:
+                    following.begin()
                 yield columns
             self._open.remove(window)
             window = following

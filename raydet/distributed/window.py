@@ -100,7 +100,10 @@ class _Unhurried:
 
 
 class Window:
-    """One execution of Ray Data; it begins to run in a thread when made.
+    """One execution of Ray Data.
+
+    A thread tells Ray Data of the rows, which takes seconds for thousands, and then waits for `begin`, so that the
+    actors take no place before they are wanted.
 
     Args:
         worker: class whose instances are called with a row and return columns.
@@ -116,12 +119,17 @@ class Window:
         self._blocks: FetchedAhead | None = None
         self._first: list[Columns] = []
         self._error: BaseException | None = None
+        self._begun = threading.Event()
+        self._closed = False
         self._starter = threading.Thread(target=self._start, args=(worker, arguments, rows, pool), daemon=True)
         self._starter.start()
 
     def _start(self, worker: type, arguments: tuple[Any, ...], rows: list[Row], pool: ActorPool) -> None:
         try:
             plan = _plan(worker, arguments, rows, pool)
+            self._begun.wait()
+            if self._closed:
+                return
             self._executor = plan._create_executor()  # known before it runs, so that it can be stopped at any time
             bundles = plan._execute_dag(self._executor)
             self._executor.set_external_consumer_bytes(0)  # somebody takes what is finished, in his own time
@@ -131,12 +139,17 @@ class Window:
         except BaseException as error:  # handed to the thread that iterates
             self._error = error
 
+    def begin(self) -> None:
+        """Start the actors."""
+        self._begun.set()
+
     @property
     def ready(self) -> bool:
         """The first row, or the error in its place, is there."""
         return not self._starter.is_alive()
 
     def __iter__(self) -> Iterator[Columns]:
+        self.begin()
         self._starter.join()
         if self._error is not None:
             raise self._error
@@ -159,6 +172,8 @@ class Window:
 
     def close(self) -> None:
         """Stop the actors; what they have begun they end first, since Ray announces the failure of killed ones."""
+        self._closed = True
+        self.begin()  # and end
         while self._starter.is_alive():  # it may wait for actors that nobody has room for
             self._shut_down()  # without effect before the execution has begun
             self._starter.join(_MOMENT)

@@ -77,6 +77,17 @@ def test_row_stream_over_several_windows_keeps_order(ray_cluster, monkeypatch):
     assert [int(columns["number"][0]) for columns in stream] == list(range(18))
 
 
+def test_row_stream_prepares_the_next_window_without_its_actors(ray_cluster, monkeypatch):
+    monkeypatch.setattr(rows_module, "FIRST_WINDOW", 80)
+    stream = RowStream(Counting, (10,), counting(200), SMALL)
+    assert len(list(itertools.islice(iter(stream), 40))) == 40
+    _, following = stream._open
+    assert following._executor is None
+    assert not following.ready
+    stream.close()
+    assert following.ready
+
+
 def test_row_stream_with_error_in_worker_raises_it(ray_cluster):
     stream = RowStream(Counting, (10,), counting(4, bad=2), SMALL)
     with pytest.raises(ValueError, match="row 2 is bad"):
